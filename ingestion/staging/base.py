@@ -1,0 +1,63 @@
+"""The staging store's interface: immutable objects under keys of our own making. Knows no backend."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from ingestion.errors import IngestionError, TransientError
+
+
+class StagingError(IngestionError):
+    """The store refused for good: no such bucket, no right, a key of the wrong form."""
+
+    fault = "config"
+
+
+class StagingUnavailable(TransientError):
+    """The store did not answer, or answered that it is busy."""
+
+
+class ObjectMissing(IngestionError):
+    """A named object is not there, or is not what it was when it was written."""
+
+    fault = "data"
+
+
+class ObjectExists(StagingError):
+    """A different object stands under that key already: keys are written once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    key: str
+    size: int
+
+
+class StagingStore(Protocol):
+    """Objects are written once and never overwritten; a put is visible whole or not at all."""
+
+    def put(self, key: str, source: Path, *, sha256: str) -> None:
+        """Store a file under `key` with its checksum. Putting the same bytes again is a no-op (a put that timed out
+        but succeeded); other bytes raise ObjectExists. Raises StagingUnavailable, DiskFull, StagingError."""
+        ...
+
+    def put_bytes(self, key: str, data: bytes) -> None: ...
+
+    def open(self, key: str) -> IO[bytes]:
+        """A binary stream of the whole object. Raises ObjectMissing, StagingUnavailable."""
+        ...
+
+    def fetch(self, key: str, target: Path) -> Path:
+        """A local file with the object's bytes: `target`, or the store's own file where it has one. Read only."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]: ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """The address that goes into a manifest: `s3://bucket/key` or `file:///…`."""
+        ...

@@ -1,0 +1,185 @@
+"""The warehouse's interface and its words. One file per engine stands behind it, run by one contract suite.
+
+Loading happens in two steps. `stage` copies the parts of one table into a temporary table of its own, which nobody
+sees. `publish` makes all tables of a load live in one short transaction with the ledger: all or none, once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO, Any, Protocol
+
+from ingestion.blueprint.columns import Column
+from ingestion.errors import ConfigFault, DataFault, Fenced, TransientError
+
+
+class WarehouseUnavailable(TransientError):
+    """The warehouse could not be reached, or broke off; whether a commit went through must be read from the ledger."""
+
+
+class WarehouseRefused(ConfigFault):
+    """The warehouse answered that we may not: password, right, missing database."""
+
+
+class LoadFault(DataFault):
+    """The warehouse could not take the data: a failed cast, a row too large. `detail` holds line and column."""
+
+
+class CountMismatch(DataFault):
+    """The count chain broke: staged and loaded rows differ. Nothing became live."""
+
+
+class StaleToken(Fenced):
+    """A newer attempt has published or is publishing this load."""
+
+
+class Mode(StrEnum):
+    """What a load does to the rows that are live."""
+
+    REPLACE = "replace"  # a new generation holds only this load's rows
+    MERGE = "merge"  # by key: rows with the same key are superseded
+    APPEND = "append"
+    WINDOW = "window"  # live rows whose cursor is at or after the window's start are superseded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A live table: `schema`.`name` is the view that people query. Both are folded identifiers already."""
+
+    dataset: int
+    schema: str
+    name: str
+    key: tuple[str, ...] = ()  # column names
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One staged file: delimited, gzip, no header, `\\N` for null. `columns` are in file order and end with `_part`
+    (bigint, constant). `uri` is what a manifest names; `open` yields its bytes, verified against size and sha256."""
+
+    uri: str
+    columns: tuple[str, ...]
+    rows: int
+    size: int
+    sha256: str
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRequest:
+    """Load these parts into a temporary table named by load, dataset and attempt. `columns` is the agreed blueprint
+    without `_load_id` and `_part`, which every table has; a column that a part lacks is null."""
+
+    load_id: int
+    attempt: int
+    target: Target
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
+    manifest_uri: str = ""
+    heartbeat: Callable[[], None] = lambda: None  # called between parts; may raise to stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A filled temporary table, as a value that survives in a control row (`to_json`)."""
+
+    table: str
+    rows: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"table": self.table, "rows": self.rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableChange:
+    """What the publish does for one table."""
+
+    target: Target
+    mode: Mode
+    columns: tuple[Column, ...]  # the blueprint after this load
+    staged: Staged
+    order: str | None = None  # column by which the last of several rows of one key wins; then `_part`
+    window: tuple[str, str] | None = None  # (column, from): only with Mode.WINDOW
+    manifest_digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishRequest:
+    """All tables of one load. `token` rises with every attempt at publishing this load; an older one is fenced."""
+
+    load_id: int
+    token: int
+    tables: tuple[TableChange, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)  # for `_loads`: source, run, started …
+    parts: tuple[Mapping[str, Any], ...] = ()  # for `_parts`: number, dataset, task, request ids, uri, rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a publish did to one table. `inserted + updated + superseded` equals the rows staged."""
+
+    dataset: int
+    generation: int
+    inserted: int
+    updated: int
+    deleted: int  # live rows that are gone: replaced, or in the window
+    superseded: int  # rows of this load that a later row of the same key in this load replaced
+    live: int  # rows live after it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    load_id: int
+    effects: tuple[Effect, ...]
+    already: bool = False  # the ledger had it: this call changed nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One step of checking a warehouse."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+class Warehouse(Protocol):
+    """Safe to call from several threads. Every verb may be repeated."""
+
+    label: str  # "DuckDB", "Postgres": as in "Postgres ingestion: surveys"
+
+    def check(self) -> Iterator[Probe]:
+        """Reach it, log in, may we create and write? Leaves nothing behind."""
+        ...
+
+    def stage(self, request: StageRequest) -> Staged:
+        """Fill a fresh temporary table and verify its row count against the parts. A repeat starts over.
+
+        Raises WarehouseUnavailable, WarehouseRefused, LoadFault, CountMismatch.
+        """
+        ...
+
+    def publish(self, request: PublishRequest) -> Published:
+        """Make all tables live in one transaction with the ledger. Safe to repeat: a load that is in the ledger
+        changes nothing and answers `already`. Raises StaleToken, CountMismatch, WarehouseUnavailable."""
+        ...
+
+    def published(self, load_id: int) -> Published | None:
+        """What the ledger says of a load; None when it holds nothing of it."""
+        ...
+
+    def discard(self, load_id: int) -> int:
+        """Drop the temporary tables of a load; answers how many. Never touches anything live."""
+        ...
+
+    def tidy(self, *, keep_generations: int) -> int:
+        """Drop generations beyond the newest `keep_generations` dead ones; answers how many."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one read-only statement: for tests, demos and counts, never with text from outside."""
+        ...
+
+    def close(self) -> None: ...
