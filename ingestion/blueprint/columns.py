@@ -9,7 +9,7 @@ from ingestion.blueprint.types import Type
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column. `source` is the field path it came from, joined with dots; `name` what the warehouse calls it."""
+    """One column. `source` is the field path it came from (`blueprint.paths`); `name` what the warehouse calls it."""
 
     name: str
     source: str
@@ -51,7 +51,7 @@ class Blueprint:
 class Change:
     """One difference that a load makes to a dataset's blueprint, in words that people are shown."""
 
-    kind: str  # added | widened | missing
+    kind: str  # added | widened | missing | discarded
     column: str
     before: str = ""
     after: str = ""

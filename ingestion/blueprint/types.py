@@ -41,12 +41,14 @@ class Type:
             raise ValueError(f"unknown type {word!r}: use one of {', '.join(KINDS[1:])}")
         if not arguments:
             return DECLARED.get(kind, cls(kind))
-        parts = [int(part) for part in arguments.rstrip(")").split(",")]
-        if kind == "numeric" and len(parts) == 2 and parts[0] <= MAX_DIGITS:  # numeric(precision, scale), as declared
-            return cls(kind, parts[0] - parts[1], parts[1], parts[0])
-        if kind in NUMBERS and len(parts) == 3:
-            return cls(kind, *parts)
-        raise ValueError(f"cannot read the type {word!r}")
+        parts = [int(part) for part in arguments.removesuffix(")").split(",") if part.strip().isdecimal()]
+        if len(parts) == arguments.count(",") + 1 and kind in NUMBERS:
+            if len(parts) == 3:
+                return cls(kind, *parts)
+            precision, scale = (*parts, 0)[:2]
+            if kind == "numeric" and 0 < precision <= MAX_DIGITS and scale <= precision:  # as a manifest declares it
+                return cls(kind, precision - scale, scale, precision)
+        raise ValueError(f"cannot read the type {word!r}: write numeric(precision, scale) with at most 38 digits")
 
 
 NULL: Final = Type("null")  # a column of which only nulls have been seen
@@ -59,7 +61,7 @@ INTEGER: Final = Type("integer", 19, 0, 19)
 DECLARED: Final = {
     "integer": INTEGER,
     "numeric": Type("numeric", 28, 10, 38),
-    "double": Type("double", 309, 324, DOUBLE_DIGITS),
+    "double": Type("double", 308, 323, DOUBLE_DIGITS),
 }
 
 
@@ -86,3 +88,16 @@ def join(left: Type, right: Type) -> Type:
             fits_64_bits=left.kind == right.kind == "integer",
         )
     return TIMESTAMP if {left.kind, right.kind} == {"date", "timestamp"} else TEXT
+
+
+def fits(seen: Type, declared: Type) -> bool:
+    """May a column whose values are `seen` be `declared`? A declared double takes any number: that is its point."""
+    if seen.kind == "null" or seen.kind == declared.kind == "json" or declared.kind == "text":
+        return True
+    if declared.kind == "double":
+        return seen.kind in NUMBERS and seen.whole <= 308
+    if declared.kind == "integer":
+        return seen.kind == "integer"
+    if declared.kind == "numeric":
+        return seen.kind in NUMBERS and seen.whole <= declared.whole and seen.scale <= declared.scale
+    return join(seen, declared) == declared
