@@ -160,6 +160,10 @@ class Source(Protocol):
         """The partitions of an endpoint, in order. Calls the source only where `partitioning` is PARENT."""
         ...
 
+    def window_start(self, endpoint: str, since: str) -> str:
+        """Where an incremental read that begins at this bookmark really starts: the bookmark less its look-back."""
+        ...
+
     def read(self, request: ReadRequest, *, stop: Callable[[], bool]) -> Iterator[Page]:
         """Pages in order. `stop` is asked before each call and while waiting; when true, iteration just ends.
 

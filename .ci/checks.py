@@ -1,0 +1,37 @@
+"""Lint, types, import contracts, migrations, tests: one after the other, each with its name; stops at the first that fails."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+
+BIN = Path(sys.executable).parent
+LINTS = {
+    "format": [BIN / "ruff", "format", "--check", "."],
+    "lint": [BIN / "ruff", "check", "."],
+    "imports": [BIN / "lint-imports", "--config", ".importlinter"],
+    "types": [BIN / "mypy", "config", "connectors", "ingestion", "runs"],
+    "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
+    "system checks": [sys.executable, "manage.py", "check"],
+}
+TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "2", "--dist", "loadgroup"]}
+
+
+def main(arguments: list[str]) -> int:
+    steps = dict(LINTS)
+    if "--no-tests" in arguments:
+        arguments.remove("--no-tests")
+    else:
+        steps |= {name: [*command, *arguments] for name, command in TESTS.items()}
+    for name, command in steps.items():
+        started = monotonic()
+        print(f"── {name}", flush=True)
+        code = subprocess.call(command, env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"})
+        print(f"   {'ok' if code == 0 else 'FAILED'} in {monotonic() - started:.1f} s", flush=True)
+        if code:
+            return code
+    return 0
+
+
+raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+"""Every setting, from the environment, grouped. A profile is a set of addresses; no code asks which one it is in."""
+
+import os
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+VAR = Path(env("HEADGATE_VAR", default=str(BASE_DIR / "var")))
+VAR.mkdir(parents=True, exist_ok=True)
+
+
+def _kept_secret(name: str, make: str) -> str:
+    """A secret from the environment, else one made once and kept in a private file beside the data."""
+    if value := os.environ.get(name):
+        return value
+    path = VAR / f"{name.lower()}.key"
+    if not path.exists():
+        from cryptography.fernet import Fernet
+
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(Fernet.generate_key().decode())
+    return path.read_text().strip()
+
+
+# Web
+DEBUG = env.bool("DJANGO_DEBUG", default=False)
+SECRET_KEY = _kept_secret("DJANGO_SECRET_KEY", "fernet")
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+BEHIND_TLS = env.bool("HEADGATE_BEHIND_TLS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "django_dramatiq",
+    "connectors",
+    "ingestion",
+    "runs",
+    "config",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Control database
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR / 'headgate.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# Broker: a message is only a wake-up, so nothing here decides correctness
+REDIS_URL = env("REDIS_URL", default="")
+DRAMATIQ_AUTODISCOVER_MODULES = ["actors"]
+DRAMATIQ_BROKER = {
+    "BROKER": "dramatiq.brokers.redis.RedisBroker" if REDIS_URL else "dramatiq.brokers.stub.StubBroker",
+    "OPTIONS": (
+        {
+            "url": REDIS_URL,
+            "heartbeat_timeout": env.int("DRAMATIQ_HEARTBEAT_MS", default=60_000),
+            "maintenance_chance": env.int("DRAMATIQ_MAINTENANCE_CHANCE", default=1_000_000),
+        }
+        if REDIS_URL
+        else {}
+    ),
+    "MIDDLEWARE": [
+        "dramatiq.middleware.TimeLimit",
+        "dramatiq.middleware.ShutdownNotifications",
+        "dramatiq.middleware.CurrentMessage",
+        "dramatiq.middleware.Retries",
+        "django_dramatiq.middleware.DbConnectionsMiddleware",
+    ],
+}
+
+# Data: where parts are staged, and where tables become live
+STAGING_URL = env("STAGING_URL", default=f"file://{VAR / 'staging'}")
+WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckdb'}")
+SCRATCH_DIR = Path(env("HEADGATE_SCRATCH", default=str(VAR / "scratch")))
+ORGANISATION, SANDBOX = "default", "prod"
+
+# Sources
+CREDENTIAL_KEYS = env.list("HEADGATE_CREDENTIAL_KEYS", default=[]) or [_kept_secret("HEADGATE_CREDENTIAL_KEY", "fernet")]
+OUTBOUND_ALLOW = env.list("HEADGATE_OUTBOUND_ALLOW", default=[])  # "host:port" beyond the public internet over https
+
+# Runs: seconds unless the name says otherwise
+LEASE_SECONDS = env.float("HEADGATE_LEASE_SECONDS", default=60)
+SWEEP_SECONDS = env.float("HEADGATE_SWEEP_SECONDS", default=5)
+WAKE_AGAIN_SECONDS = env.float("HEADGATE_WAKE_AGAIN_SECONDS", default=10)
+CANCEL_DEADLINE_SECONDS = env.float("HEADGATE_CANCEL_DEADLINE_SECONDS", default=180)
+RETRY_WAITS = tuple(env.list("HEADGATE_RETRY_WAITS", cast=float, default=[10, 30, 90, 270]))
+FAILURES_WITHOUT_PROGRESS, FAILURES_WITH_PROGRESS, LOST_LEASES = 5, 20, 3
+SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=48 * 1024 * 1024)
+SPOOL_SECONDS = env.float("HEADGATE_SPOOL_SECONDS", default=30)
+PART_TARGET_BYTES = env.int("HEADGATE_PART_TARGET_BYTES", default=32 * 1024 * 1024)
+CONVERT_THREADS = env.int("HEADGATE_CONVERT_THREADS", default=2)
+KEEP_GENERATIONS = env.int("HEADGATE_KEEP_GENERATIONS", default=2)
+KEEP_STAGED_DAYS = env.int("HEADGATE_KEEP_STAGED_DAYS", default=7)
+ONE_RUN_AT_A_TIME = env.bool("HEADGATE_ONE_RUN_AT_A_TIME", default=False)  # over all sources, not per source
+WORKER_THREADS = env.int("HEADGATE_WORKER_THREADS", default=3)
+SUPPORT_URL = env("HEADGATE_SUPPORT_URL", default="")
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Headgate",
+    "DESCRIPTION": "Data sources, API runs and data loads.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"redact": {"()": "connectors.secrets.Redactor"}},
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["redact"]}},
+    "root": {"handlers": ["stderr"], "level": env("HEADGATE_LOG_LEVEL", default="WARNING")},
+}

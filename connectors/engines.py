@@ -1,0 +1,62 @@
+"""From a configured data source to an open one: the only file that knows which engine reads what."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from connectors import manifest as manifests
+from connectors.models import ConfigRevision, DataSource
+from connectors.protocol import CheckStep, Endpoint, Page, ReadRequest, Source
+from connectors.rest.gate import Gate
+from connectors.rest.source import RestSource
+
+
+def open_source(manifest: str, *, settings: Mapping[str, str], credentials: Mapping[str, str]) -> Source:
+    """An open source over a manifest's text. Makes no call. Raises ManifestError."""
+    return RestSource(
+        manifests.parse(manifest),
+        settings=settings,
+        credentials=credentials,
+        gate=Gate(allow=django_settings.OUTBOUND_ALLOW),
+    )
+
+
+def open_revision(revision: ConfigRevision) -> Source:
+    """The source as it was configured when a run began; the credentials are those of now."""
+    return open_source(revision.manifest, settings=revision.settings, credentials=revision.source.credentials)
+
+
+def open_data_source(source: DataSource) -> Source:
+    return open_source(source.connector.manifest, settings=source.settings, credentials=source.credentials)
+
+
+def check(source: Source) -> Iterator[CheckStep]:
+    """Test the connection step by step; closes the source."""
+    try:
+        yield from source.check()
+    finally:
+        source.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The first records of an endpoint, for a person to look at. Nothing of it is kept."""
+
+    endpoint: Endpoint
+    page: Page | None  # None when the endpoint answered no records
+
+    def lines(self, count: int) -> list[bytes]:
+        return self.page.lines.split(b"\n")[: min(count, self.page.count)] if self.page else []
+
+
+def sample(source: Source, endpoint_name: str, *, now: str) -> Sample:
+    """The first page of an endpoint. Raises SourceError, and KeyError for an endpoint that is not there."""
+    endpoint = {item.name: item for item in source.discover()}[endpoint_name]
+    partitions: list[Any] = list(source.partitions(endpoint_name, since=None, now=now))
+    request = ReadRequest(endpoint=endpoint_name, partition=partitions[0] if partitions else None)
+    try:
+        return Sample(endpoint=endpoint, page=next(iter(source.read(request, stop=lambda: False)), None))
+    finally:
+        source.close()

@@ -1,0 +1,234 @@
+"""A writer's verbs on batches: open one, write spooled pages into parts, commit the parts, give up.
+
+Pages are spooled to disk undecoded; a full spool is converted and stored in the background while the next one fills.
+A part counts only once `commit` has written its row, in the same transaction as the cursor that led to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+
+from ingestion.errors import DiskFull
+from ingestion.formats import convert
+from ingestion.formats.base import ConvertedPart, TableSpec
+from ingestion.models import Batch, BatchEvent, Dataset, Load, Part
+from ingestion.rooms import store
+from ingestion.states import INITIAL
+from ingestion.warehouse.base import Mode
+
+
+def open_batch(*, dataset: Dataset, load: Load, owner: str, mode: Mode, cursor: str = "", window_from: str = "") -> Batch:
+    """The batch of this owner for this dataset; made once, however often asked."""
+    batch, made = Batch.objects.get_or_create(
+        dataset=dataset,
+        owner=owner,
+        defaults={"load": load, "mode": mode, "cursor": cursor, "window_from": window_from},
+    )
+    if made:
+        BatchEvent.objects.create(batch=batch, after=INITIAL, actor=owner)
+    return batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where the rows of one table spec go."""
+
+    spec: TableSpec
+    batch: int
+    prefix: str  # of the object keys: organisation/sandbox/dataset/owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpooledPage:
+    """What a writer keeps of a page beside its records: where the next attempt would go on, and who answered."""
+
+    number: int
+    count: int
+    request_id: str
+    state: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flushed:
+    """A spool that is durable: its parts are in the store, none of them counts yet."""
+
+    parts: tuple[tuple[int, str, ConvertedPart], ...]  # (batch, key, part)
+    pages: tuple[SpooledPage, ...]
+    label: str
+    number: int
+
+    @property
+    def record_count(self) -> int:
+        return sum(page.count for page in self.pages)
+
+
+@dataclass
+class Writer:
+    """Spools the pages of one task's attempt. One thread adds; conversion runs in one more. Use as a context."""
+
+    destinations: Sequence[Destination]
+    label: str
+    attempt: int
+    next_number: int
+    _spool: _Spool | None = None
+    _pending: Future[Flushed] | None = None
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="convert"))
+
+    def __enter__(self) -> Writer:
+        self.folder = settings.SCRATCH_DIR / f"{self.label.replace('/', '-')}-{self.attempt}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._spool:
+            self._spool.file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def add(self, lines: bytes, page: SpooledPage) -> None:
+        """Append a page's records. Raises DiskFull."""
+        if self._spool is None:
+            self._spool = _Spool(self.folder / f"spool-{self.next_number}.jsonl")
+        with _disk_errors("spooling a page"):
+            self._spool.add(lines, page)
+
+    @property
+    def full(self) -> bool:
+        return self._spool is not None and self._spool.is_full
+
+    def turn(self) -> Flushed | None:
+        """Send the current spool off to be converted; answers the one before it, now durable."""
+        done = self._wait()
+        if self._spool:
+            spool, self._spool = self._spool, None
+            spool.file.close()
+            self._pending = self._pool.submit(self._flush, spool, self.next_number)
+            self.next_number += 1
+        return done
+
+    def finish(self) -> Iterator[Flushed]:
+        """Flush what is left; yields in order."""
+        for _ in range(2):
+            if done := self.turn():
+                yield done
+
+    def _wait(self) -> Flushed | None:
+        pending, self._pending = self._pending, None
+        return pending.result() if pending else None
+
+    def _flush(self, spool: _Spool, number: int) -> Flushed:
+        by_table = {destination.spec.name: destination for destination in self.destinations}
+        with _disk_errors("converting a spool"):
+            converted = convert(
+                [spool.path],
+                [destination.spec for destination in self.destinations],
+                part_number=number,
+                folder=self.folder,
+                threads=settings.CONVERT_THREADS,
+            )
+            parts = tuple(self._put(by_table[part.table], part, number) for part in converted)
+        spool.path.unlink()
+        return Flushed(parts=parts, pages=tuple(spool.pages), label=self.label, number=number)
+
+    def _put(self, destination: Destination, part: ConvertedPart, number: int) -> tuple[int, str, ConvertedPart]:
+        key = f"{destination.prefix}/{self.label.rpartition('/')[2]}/{self.attempt}/part-{number}.csv.gz"
+        store().put(key, part.path, sha256=part.sha256)
+        part.path.unlink()
+        return destination.batch, key, part
+
+
+class _Spool:
+    """A file of pages and what is known of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("wb")
+        self.size = 0
+        self.pages: list[SpooledPage] = []
+        self.opened_at = monotonic()
+
+    def add(self, lines: bytes, page: SpooledPage) -> None:
+        self.file.write(lines)
+        self.size += len(lines)
+        self.pages.append(page)
+
+    @property
+    def is_full(self) -> bool:
+        return self.size >= settings.SPOOL_BYTES or monotonic() - self.opened_at > settings.SPOOL_SECONDS
+
+
+class _disk_errors:  # noqa: N801 - reads as a phrase: with _disk_errors("spooling a page")
+    """Turns "no space left" into DiskFull; the caller's clean-up removes the partial file."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"No space was left on the staging disk while {self.doing}.",
+                advice="Free space on the staging disk or point HEADGATE_SCRATCH to a larger one; the task tries again.",
+                detail=str(error),
+            ) from error
+
+
+def commit(flushed: Flushed) -> dict[int, int]:
+    """Write the rows that make these parts real; answers rows by batch. Call in the transaction that moves the
+    cursor, after its fence check."""
+    pages = [[page.number, page.count, page.request_id] for page in flushed.pages]
+    rows: dict[int, int] = {}
+    for batch_id, key, part in flushed.parts:
+        counts = {
+            "extracted_count": part.extracted,
+            "rejected_count": part.rejected,
+            "superseded_count": part.superseded,
+        }
+        Part.objects.create(
+            batch_id=batch_id,
+            label=flushed.label,
+            number=flushed.number,
+            key=key,
+            columns=[column.to_json() for column in part.columns],
+            row_count=part.rows,
+            size=part.size,
+            sha256=part.sha256,
+            cursor_max=part.cursor_max or "",
+            warnings=[[w.code, w.count, w.column, w.text] for w in part.warnings],
+            exact=part.exact,
+            pages=pages,
+            **counts,
+        )
+        increments = {name: F(name) + count for name, count in counts.items()}
+        Batch.objects.filter(pk=batch_id).update(staged_count=F("staged_count") + part.rows, **increments)
+        rows[batch_id] = part.rows
+    return rows
+
+
+def adopt(*, batch: Batch, parts: Sequence[Part], label: str) -> int:
+    """Take over parts that another batch of the same dataset has staged: the same objects, listed again.
+
+    Answers the rows adopted. Call in the transaction that marks the adopting task as done.
+    """
+    for part in parts:
+        part.pk, part.batch, part.label, part.merged_into = None, batch, label, None
+        part.save(force_insert=True)
+        Batch.objects.filter(pk=batch.pk).update(
+            staged_count=F("staged_count") + part.row_count,
+            extracted_count=F("extracted_count") + part.extracted_count,
+            rejected_count=F("rejected_count") + part.rejected_count,
+            superseded_count=F("superseded_count") + part.superseded_count,
+        )
+    return sum(part.row_count for part in parts)

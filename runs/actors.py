@@ -1,0 +1,22 @@
+"""The Dramatiq actors: one call each, on queues of their own. Time limits and retries are ours, never the broker's."""
+
+import dramatiq
+
+from runs.perform import perform
+
+OURS = {"max_retries": 0, "time_limit": float("inf"), "notify_shutdown": True}
+
+
+@dramatiq.actor(queue_name="extract", **OURS)
+def extract(task_id: int) -> None:
+    perform(task_id)
+
+
+@dramatiq.actor(queue_name="consolidate", **OURS)
+def consolidate(task_id: int) -> None:
+    perform(task_id)
+
+
+@dramatiq.actor(queue_name="load", **OURS)
+def load(task_id: int) -> None:
+    perform(task_id)

@@ -1,0 +1,38 @@
+"""Wake-ups: "look at task 17", sent by actor name after commit. Losing one costs latency only; the sweep repeats it."""
+
+import logging
+from functools import partial
+
+import dramatiq
+from django.db import transaction
+from dramatiq.errors import ConnectionError as BrokerConnectionError
+
+from runs.states import TaskKind
+
+log = logging.getLogger(__name__)
+ROUTES: dict[TaskKind, tuple[str, str]] = {  # kind → actor, queue
+    TaskKind.EXTRACTION: ("extract", "extract"),
+    TaskKind.METADATA: ("consolidate", "consolidate"),
+    TaskKind.CONSOLIDATION: ("consolidate", "consolidate"),
+    TaskKind.INGESTION: ("load", "load"),
+    TaskKind.COMPLETION: ("load", "load"),
+}
+
+
+def wake(task_id: int, kind: str) -> None:
+    """Send the wake-up once the surrounding transaction has committed."""
+    transaction.on_commit(partial(send, task_id, kind), robust=True)
+
+
+def send(task_id: int, kind: str) -> bool:
+    """Send the wake-up now; false when the broker could not be reached (the sweeper repeats it)."""
+    actor, queue = ROUTES[TaskKind(kind)]
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name=queue, actor_name=actor, args=(task_id,), kwargs={}, options={}
+    )
+    try:
+        dramatiq.get_broker().enqueue(message)
+    except (BrokerConnectionError, OSError) as error:
+        log.warning("task %s not woken, the sweeper will: %s", task_id, type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,201 @@
+"""How runs come to be: a request, accepted or rejected, and the retry of the newest run that did not complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from connectors.engines import open_revision
+from connectors.models import Bookmark, ConfigRevision, DataSource
+from connectors.protocol import Partitioning
+from ingestion.batches import open_batch
+from ingestion.datasets import dataset_for
+from ingestion.loading import target_label
+from ingestion.models import Batch, Load
+from ingestion.warehouse.base import Mode
+from runs import journal, planning
+from runs.errors import Refused
+from runs.lifecycle.adoption import adopt
+from runs.lifecycle.phases import add_tasks, open_phase
+from runs.models import Level, Run
+from runs.planning import PlannedTable, PlannedTask
+from runs.states import RunMode, RunStatus, TaskKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who asked for a run, and how."""
+
+    actor: str
+    trigger: str  # person | api | command | schedule | demo
+
+
+def request(source_id: int, mode: RunMode, *, asked: Asked) -> Run:
+    """Ask for a run. Answers an accepted one (waiting, its first tasks queued) or a rejected one, which is kept and
+    names the run that was in its way. Raises Refused for a disabled source, ManifestError for a broken one."""
+    with transaction.atomic():
+        source = _lock_source(source_id)
+        return _accept(source, mode, asked=asked) or _reject(source, mode, asked=asked)
+
+
+def retry(run_id: int, *, asked: Asked, everything: bool = False) -> Run:
+    """A new run in place of one that failed, was cancelled, or was rejected and is now free to go.
+
+    It takes over what the old one's finished tasks have staged, unless `everything` is to be extracted anew or the
+    source's configuration has changed. A double click makes one run. Raises Refused with the reason.
+    """
+    with transaction.atomic():
+        old = Run.objects.get(pk=run_id)
+        source = _lock_source(old.source_id)
+        old = Run.objects.get(pk=run_id)
+        if reason := why_not_retry(old):
+            raise reason
+        run = _accept(source, RunMode(old.mode), asked=asked, retry_of=old, reuse=not everything)
+        if run is None:
+            raise _busy(old)
+        return run
+
+
+def why_not_retry(run: Run) -> Refused | None:
+    """The reason why this run cannot be retried now; None when it can."""
+    if run.status not in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.REJECTED):
+        return Refused(
+            f"Run {run.pk} is “{run.get_status_display()}”: only a failed, cancelled or rejected run can be retried.",
+            code="not_retryable",
+            run_id=run.pk,
+        )
+    if again := Run.objects.filter(retry_of=run).first():
+        return Refused(f"Run {run.pk} has been retried already: run {again.pk}.", code="retried", run_id=again.pk)
+    newer = Run.objects.filter(source=run.source_id, pk__gt=run.pk)
+    newest = newer.exclude(status=RunStatus.REJECTED).order_by("-pk").first()
+    if newest and newest.is_open:
+        return _busy(run, newest)
+    if newest:
+        return Refused(
+            f"Only the newest run of this source can be retried: run {newest.pk}.", code="not_newest", run_id=newest.pk
+        )
+    blocker = Run.objects.open().filter(open_key=_open_key(run.source_id)).first()
+    return _busy(run, blocker) if blocker else None
+
+
+def _busy(run: Run, blocker: Run | None = None) -> Refused:
+    blocker = blocker or Run.objects.open().filter(open_key=_open_key(run.source_id)).first()
+    name = f"run {blocker.pk}" if blocker else "another run"
+    return Refused(
+        f"{name.capitalize()} of this source is still open; wait for it to end or cancel it.",
+        code="busy",
+        run_id=run.pk,
+        blocker_id=blocker.pk if blocker else None,
+    )
+
+
+def _lock_source(source_id: int) -> DataSource:
+    # The connector is read apart: FOR UPDATE would lock its row too, and with it every other source of its kind.
+    source = DataSource.objects.select_for_update().get(pk=source_id)
+    if not source.enabled:
+        raise Refused(f"“{source}” is disabled; enable it on its page before starting a run.", code="disabled")
+    return source
+
+
+def _open_key(source_id: int) -> str:
+    return "all" if settings.ONE_RUN_AT_A_TIME else str(source_id)
+
+
+def _accept(
+    source: DataSource, mode: RunMode, *, asked: Asked, retry_of: Run | None = None, reuse: bool = False
+) -> Run | None:
+    config = ConfigRevision.of(source)
+    reuse = reuse and retry_of is not None and retry_of.config_id == config.pk and retry_of.status != RunStatus.REJECTED
+    lineage = retry_of is not None and retry_of.status != RunStatus.REJECTED
+    run = Run(
+        source=source,
+        config=config,
+        load=retry_of.load if lineage and retry_of else Load.objects.create(),
+        mode=mode,
+        open_key=_open_key(source.pk),
+        trigger="retry" if retry_of else asked.trigger,
+        requested_by=asked.actor,
+        retry_of=retry_of,
+    )
+    try:
+        with transaction.atomic():
+            run.save()
+    except IntegrityError:
+        return None
+    run.refresh_from_db()
+    journal.record(run, "", run.status, actor=asked.actor, reason=f"retry of run {retry_of.pk}" if retry_of else "")
+    _plan(run, adopt_from=retry_of if reuse else None)
+    return run
+
+
+def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:
+    blocker = Run.objects.open().filter(open_key=_open_key(source.pk)).first()
+    run = Run.objects.create(
+        source=source,
+        config=ConfigRevision.of(source),
+        load=blocker.load if blocker else Load.objects.create(),
+        mode=mode,
+        status=RunStatus.REJECTED,
+        open_key=_open_key(source.pk),
+        trigger=asked.trigger,
+        requested_by=asked.actor,
+        blocked_by=blocker,
+        finished_at=Now(),
+        outcome="Nothing was started. No table was changed.",
+    )
+    name = f"run {blocker.pk}" if blocker else "another run"
+    journal.record(run, "", run.status, actor=asked.actor, reason=f"{name} was open")
+    journal.say(
+        run,
+        Level.WARNING,
+        f"The run was not started, since {name} of this source was still open. No table was changed.",
+        code="rejected",
+        advice=f"Wait for {name} to end, or cancel it; then retry this run.",
+    )
+    return run
+
+
+def _plan(run: Run, *, adopt_from: Run | None) -> None:
+    """Make the run's batches and tasks, and open the first phase."""
+    source = open_revision(run.config)
+    try:
+        endpoints = planning.endpoints_of(source, run.config.options.get("endpoints") or [])
+        bookmarks = dict(Bookmark.objects.filter(source=run.source_id).values_list("endpoint", "value"))
+        planned: list[tuple[PlannedTask, str]] = []
+        for endpoint in endpoints:
+            incremental = planning.is_incremental(endpoint, RunMode(run.mode), bookmarks)
+            since = bookmarks[endpoint.name] if incremental else None
+            for table in planning.tables_of(endpoint, incremental=incremental):
+                _batch_for(run, table, window_from=source.window_start(endpoint.name, since) if since else "")
+            static = endpoint.partitioning == Partitioning.STATIC
+            now = run.created_at.isoformat()
+            partitions = source.partitions(endpoint.name, since=since, now=now) if static else ()
+            planned += [(task, since or "") for task in planning.extraction_tasks(endpoint, partitions)]
+    finally:
+        source.close()
+    closing = [(task, "") for task in planning.closing_tasks(target_label())]
+    add_tasks(run, planned + closing)
+    if adopt_from:
+        adopt(run, adopt_from)
+    open_phase(run, TaskKind.EXTRACTION, actor=run.requested_by)
+
+
+def _batch_for(run: Run, planned: PlannedTable, *, window_from: str) -> Batch:
+    dataset = dataset_for(
+        namespace=run.config.options["namespace"],
+        table=planned.table.name,
+        description=planned.description,
+        key=("_parent_id", "_index") if planned.parent else planned.table.key,
+        schema_policy=run.config.options["schema_policy"],
+    )
+    return open_batch(
+        dataset=dataset,
+        load=run.load,
+        owner=run.owner,
+        mode=Mode(planned.mode),
+        cursor=planned.table.cursor or "",
+        window_from=window_from,
+    )

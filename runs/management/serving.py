@@ -1,0 +1,45 @@
+"""Serving pages with waitress while workers and a sweeper run in threads beside it."""
+
+import signal
+import socket
+from types import FrameType
+from typing import TextIO
+
+import waitress
+from django.core.management.base import CommandError, OutputWrapper
+
+from config.wsgi import application
+from runs.local import workers
+
+
+def free_port(host: str, wanted: int) -> int:
+    """`wanted` where it is free, else one that the system picks."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(out: TextIO | OutputWrapper, *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; then workers stop at a page and hand their tasks back."""
+    try:
+        server = waitress.create_server(application, host=host, port=port, threads=6, ident="Headgate")
+    except OSError as error:
+        raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from error
+    signal.signal(signal.SIGTERM, _stop)
+    with workers():
+        out.write(f"Serving http://{host}:{port}/admin/ until stopped (Ctrl-C).\n")
+        out.flush()
+        try:
+            server.run()
+        except (KeyboardInterrupt, SystemExit):
+            out.write("Stopping …\n")
+        finally:
+            server.close()
+
+
+def _stop(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)

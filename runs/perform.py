@@ -1,0 +1,95 @@
+"""Task id → claim, call the stage, hand the outcome or the error to the lifecycle. Nothing escapes but shutdown."""
+
+import logging
+import os
+import socket
+import threading
+import traceback
+import uuid
+
+from django.db import Error as DatabaseError
+from dramatiq.middleware import Shutdown
+
+from connectors.protocol import SourceError
+from ingestion import loading
+from ingestion.errors import Fenced, IngestionError
+from runs.errors import Ghost, Released, Stopped
+from runs.lifecycle import working
+from runs.lifecycle.working import Claim, Failure, Outcome
+from runs.pulse import Pulse
+from runs.stages import STAGES
+from runs.stages.completion import settle_published
+from runs.states import TaskKind
+
+log = logging.getLogger(__name__)
+HOST = f"{socket.gethostname()}:{os.getpid()}"
+BUG_ADVICE = "Retry the run once; if it fails again, send support the run id."
+
+
+def perform(task_id: int) -> bool:
+    """Do one task, if it is there to be done; answers whether it was claimed. Safe to call any number of times."""
+    claim = working.claim(task_id, worker=f"{HOST}/{threading.get_ident() % 10_000}-{uuid.uuid4().hex[:6]}")
+    if claim is None:
+        return False
+    try:
+        _work(claim)
+    except Ghost:
+        log.info("%s attempt %s was fenced", claim.task.label, claim.attempt)
+    return True
+
+
+def _work(claim: Claim) -> None:
+    try:
+        with Pulse(claim) as pulse:
+            outcome = STAGES[TaskKind(claim.task.kind)](claim, pulse)
+        _finish(claim, outcome)
+    except (Ghost, Fenced) as ghost:
+        raise Ghost(claim.task.name) from ghost
+    except Stopped:
+        working.stopped(claim)
+    except (Released, Shutdown):
+        working.release(claim, reason="the worker is shutting down")
+    except Exception as error:  # noqa: BLE001 - the one place where any error becomes a failed task
+        _failed(claim, error)
+
+
+def _finish(claim: Claim, outcome: Outcome | None) -> None:
+    """A completion settles itself, together with its run, and has no outcome of its own."""
+    if outcome is not None:
+        working.finish(claim, outcome)
+
+
+def _failed(claim: Claim, error: Exception) -> None:
+    failure = failure_of(error, claim)
+    if failure.fault == "bug":
+        log.exception("%s failed unexpectedly", claim.task.label)
+    if claim.task.kind == TaskKind.COMPLETION and _committed_after_all(claim):
+        return
+    working.fail(claim, failure)
+
+
+def _committed_after_all(claim: Claim) -> bool:
+    """After an error whose outcome is unknown the ledger is read before anything is called failed."""
+    try:
+        answer = loading.published(claim.run.load_id)
+    except IngestionError:
+        return False
+    return answer is not None and settle_published(claim, answer)
+
+
+def failure_of(error: Exception, claim: Claim) -> Failure:
+    """The words that people are shown for an error."""
+    if isinstance(error, SourceError):
+        return Failure(fault=error.fault, text=error.message, advice=error.advice, retry_after=error.retry_after)
+    if isinstance(error, IngestionError):
+        fault = error.fault if not error.transient or error.fault == "disk" else "transient"
+        return Failure(fault=fault, text=error.message, advice=error.advice, detail=error.detail)
+    if isinstance(error, DatabaseError):
+        text = f"Headgate's own database broke off while “{claim.task.name}” was at work."
+        return Failure(fault="transient", text=text, advice="", detail=str(error))
+    return Failure(
+        fault="bug",
+        text=f"Headgate met an error of its own in “{claim.task.name}” ({type(error).__name__}).",
+        advice=BUG_ADVICE,
+        detail="".join(traceback.format_exception(error)),
+    )

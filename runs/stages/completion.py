@@ -1,0 +1,54 @@
+"""Complete ingestion: publish all tables of the run at once, then settle the run by what the ledger says."""
+
+from ingestion import loading
+from ingestion.models import Batch
+from ingestion.states import BatchStatus
+from ingestion.warehouse.base import Published
+from runs.lifecycle import ending
+from runs.lifecycle.working import Claim
+from runs.models import Run
+from runs.pulse import Pulse
+from runs.stages.bookmarks import bookmark, later
+from runs.states import TaskKind, TaskStatus
+
+
+def complete_ingestion(claim: Claim, pulse: Pulse) -> None:
+    """Publish, and end the run in the same transaction that writes its counts. Has no outcome of its own."""
+    batches = batches_of(claim.run)
+    pulse.check()
+    answer = loading.publish(claim.run.load, batches, token=claim.token, facts=_facts(claim.run))
+    settle_published(claim, answer)
+
+
+def settle_published(claim: Claim, answer: Published) -> bool:
+    """Write down that the load is live."""
+    return ending.complete(
+        claim.run.pk, answer, batches_of(claim.run), bookmarks_of(claim.run), actor=claim.actor
+    )
+
+
+def batches_of(run: Run) -> list[Batch]:
+    """The batches that the run publishes: those that no failed extraction has left out."""
+    batches = Batch.objects.filter(owner=run.owner).select_related("dataset").order_by("pk")
+    return [batch for batch in batches if batch.status in (BatchStatus.STAGING, BatchStatus.SUCCESS)]
+
+
+def bookmarks_of(run: Run) -> dict[str, str]:
+    """The new bookmark of each endpoint that has a cursor and was read whole."""
+    tasks = run.tasks.filter(kind=TaskKind.EXTRACTION)
+    broken = set(tasks.exclude(status=TaskStatus.COMPLETED).values_list("endpoint", flat=True))
+    seen: dict[str, str] = {}
+    for task in tasks.filter(status=TaskStatus.COMPLETED):
+        if cursor := task.output.get("cursor"):
+            seen[task.endpoint] = later(seen.get(task.endpoint, ""), cursor)
+    started = run.started_at or run.created_at
+    return {name: bookmark(value, started_at=started) for name, value in seen.items() if name not in broken}
+
+
+def _facts(run: Run) -> dict[str, object]:
+    return {
+        "run": run.pk,
+        "source": run.source.name,
+        "mode": run.mode,
+        "started_at": run.started_at.isoformat() if run.started_at else "",
+    }

@@ -1,0 +1,147 @@
+"""Extraction: read one endpoint or partition page by page, and stage what comes in parts that count with the cursor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from connectors.engines import open_revision
+from connectors.protocol import Endpoint, Note, ReadRequest, Source
+from ingestion import batches
+from ingestion.batches import Destination, Flushed, SpooledPage, Writer
+from ingestion.formats.base import TableSpec
+from ingestion.models import Batch
+from runs import journal, planning
+from runs.lifecycle import working
+from runs.lifecycle.ending import warn_about_parts
+from runs.lifecycle.working import Claim, Outcome
+from runs.models import Level
+from runs.planning import LIST_PARENTS
+from runs.pulse import Pulse
+from runs.stages.bookmarks import later
+from runs.stages.warnings import in_words
+
+NUMBERS_PER_TASK = 100_000  # parts of a task are numbered from its id, so that numbers never meet
+
+
+def extract(claim: Claim, pulse: Pulse) -> Outcome:
+    source = open_revision(claim.run.config)
+    try:
+        endpoint = next(item for item in source.discover() if item.name == claim.task.endpoint)
+        if claim.task.key.endswith(f"/{LIST_PARENTS}"):
+            return _list_parents(claim, source, endpoint)
+        return _Extraction(claim, pulse, source, endpoint).run()
+    finally:
+        source.close()
+
+
+def _list_parents(claim: Claim, source: Source, endpoint: Endpoint) -> Outcome:
+    """Find the parent records and add a task for each group of them."""
+    partitions = source.partitions(endpoint.name, since=claim.task.since or None, now=timezone.now().isoformat())
+    more = planning.extraction_tasks(endpoint, partitions) if partitions else []
+    return Outcome(note=f"{len(more)} groups of parent records", more=more, since=claim.task.since)
+
+
+class _Extraction:
+    """The work of one attempt: what is read, what is staged, and how far both have come."""
+
+    def __init__(self, claim: Claim, pulse: Pulse, source: Source, endpoint: Endpoint) -> None:
+        self.claim, self.pulse, self.source, self.endpoint = claim, pulse, source, endpoint
+        self.checkpoint: dict[str, Any] = dict(claim.task.checkpoint or {"flushes": 0, "cursor": "", "state": None})
+        self.earlier = (claim.task.call_count, claim.task.throttled_count, claim.task.waited_seconds)
+        self.notes: Counter[Note] = Counter()
+        self.batches: dict[str, Batch] = {
+            batch.dataset.source_name: batch
+            for batch in Batch.objects.filter(owner=claim.run.owner).select_related("dataset")
+        }
+
+    def run(self) -> Outcome:
+        request = ReadRequest(
+            endpoint=self.endpoint.name,
+            partition=planning.partition_of(self.claim.task.partition),
+            since=self.claim.task.since or None,
+            resume=self.checkpoint["state"],
+        )
+        first = self.claim.task.pk * NUMBERS_PER_TASK + self.checkpoint["flushes"]
+        with Writer(self._destinations(), self.claim.task.label, self.claim.attempt, first) as writer:
+            for page in self.source.read(request, stop=self.pulse.should_stop):
+                self.pulse.check(**self._usage())
+                self.notes.update(page.notes)
+                facts = SpooledPage(
+                    number=page.number, count=page.count, request_id=page.request_id, state=dict(page.state)
+                )
+                writer.add(page.lines, facts)
+                if writer.full and (done := writer.turn()):
+                    self._commit(done)
+            self.pulse.check()
+            for done in writer.finish():
+                self._commit(done)
+        return self._outcome()
+
+    def _destinations(self) -> list[Destination]:
+        main = self.endpoint.tables[0]
+        run, org = self.claim.run, f"{settings.ORGANISATION}/{settings.SANDBOX}"
+        return [
+            Destination(
+                spec=TableSpec(
+                    name=table.name,
+                    array_path=table.array_path,
+                    key=table.key if table is main else (),
+                    parent_key=() if table is main else main.key,
+                    cursor=table.cursor,
+                    depth=table.depth,
+                    types=table.types,
+                ),
+                batch=self.batches[table.name].pk,
+                prefix=f"{org}/{self.batches[table.name].dataset_id}/{run.owner.replace('/', '-')}",
+            )
+            for table in self.endpoint.tables
+        ]
+
+    def _usage(self) -> dict[str, Any]:
+        calls, throttled, waited = self.earlier
+        usage = self.source.usage
+        return {
+            "call_count": calls + usage.calls,
+            "throttled_count": throttled + usage.throttled,
+            "waited_seconds": waited + usage.waited_seconds,
+        }
+
+    def _commit(self, done: Flushed) -> None:
+        main = self.batches[self.endpoint.tables[0].name].pk
+        for batch, _, part in done.parts:
+            if batch == main and part.cursor_max:
+                self.checkpoint["cursor"] = later(self.checkpoint["cursor"], part.cursor_max)
+        self.checkpoint |= {"flushes": self.checkpoint["flushes"] + 1, "state": done.pages[-1].state}
+        working.checkpoint(
+            self.claim,
+            commit=lambda: batches.commit(done),
+            state=self.checkpoint,
+            page_count=self.claim.task.page_count + done.pages[-1].number,
+            **self._usage(),
+        )
+        warnings = [warning for _, _, part in done.parts for warning in in_words(part, self.endpoint)]
+        warn_about_parts(self.claim.run, self.claim.task, warnings)
+
+    def _outcome(self) -> Outcome:
+        for note, count in self.notes.items():
+            level = Level.WARNING if note.level == "warning" else Level.INFO
+            journal.say(self.claim.run, level, note.text, code=note.code, task=self.claim.task, count=count)
+        self._say_when_empty()
+        empty = {} if self.checkpoint["flushes"] else {self.batches[t.name].pk: 0 for t in self.endpoint.tables}
+        return Outcome(output={"cursor": self.checkpoint["cursor"], **self._usage()}, tables=empty)
+
+    def _say_when_empty(self) -> None:
+        if self.checkpoint["flushes"]:
+            return
+        where = f"“{self.claim.task.name}”"
+        if self.claim.task.since:
+            text = f"No changes at the source for {where} since {self.claim.task.since}: this is normal."
+            journal.say(self.claim.run, Level.INFO, text, code="nothing_new", task=self.claim.task)
+        else:
+            text = f"{where} answered no records."
+            advice = "If that is not expected, look at the source before anybody uses the table."
+            journal.say(self.claim.run, Level.WARNING, text, code="no_records", task=self.claim.task, advice=advice)

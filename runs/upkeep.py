@@ -1,0 +1,137 @@
+"""The sweep: what repeats lost wake-ups, takes work from dead workers, and closes runs that nobody will close.
+
+Safe in any number of copies at once: every step is a compare-and-set. Takes no clock but the database's.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from ingestion import loading
+from ingestion.errors import IngestionError
+from ingestion.warehouse.base import Published
+from runs import journal
+from runs.dispatch import send
+from runs.lifecycle import ending, working
+from runs.lifecycle.moves import lock
+from runs.lifecycle.working import Failure
+from runs.models import Level, Run, Sweep, Task
+from runs.stages.completion import batches_of, bookmarks_of
+from runs.states import RUN_OPEN, RunStatus, TaskStatus
+
+log = logging.getLogger(__name__)
+LOST = "No sign of life came from the worker of “{name}” for {seconds:.0f} s."
+
+
+def sweep(*, dry_run: bool = False) -> Counter[str]:
+    """One look at everything; answers what was found, by kind."""
+    found: Counter[str] = Counter()
+    found["lost"] = sum(take_back(pk, dry_run=dry_run) for pk in _ids(Task.objects.expired()))
+    found["woken"] = sum(wake_again(task, dry_run=dry_run) for task in _unheard())
+    found["settled"] = sum(settle(run, dry_run=dry_run) for run in _unsettled())
+    found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
+    if not dry_run:
+        Sweep.objects.update_or_create(name=socket.gethostname(), defaults={"at": Now(), "found": dict(found)})
+    return found
+
+
+def _ids(tasks: QuerySet[Task]) -> list[int]:
+    return list(tasks.values_list("pk", flat=True))
+
+
+def take_back(task_id: int, *, dry_run: bool) -> bool:
+    """A task whose lease has run out goes back to the queue; after three dead workers it has failed."""
+    if dry_run:
+        return True
+    with transaction.atomic():
+        run_id = Task.objects.values_list("run_id", flat=True).get(pk=task_id)
+        run = lock(run_id)
+        task = Task.objects.expired().filter(pk=task_id).first()
+        if task is None:
+            return False
+        task.run = run
+        text = LOST.format(name=task.name, seconds=settings.LEASE_SECONDS)
+        deaths = f" Its worker died {task.lost + 1} times." if task.lost + 1 >= settings.LOST_LEASES else ""
+        advice = "Look at the memory and the logs of the workers; then retry the run."
+        failure = Failure(fault="lost", text=text + deaths, advice=advice)
+        working.settle_failure(run, task, failure, actor="sweeper")
+        return True
+
+
+def _unheard() -> list[Task]:
+    """Tasks that are due, and either were never woken or have not been taken up for a while since."""
+    again = Now() - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
+    quiet = Q(woken_at=None) | Q(woken_at__lt=again)
+    return list(Task.objects.due().filter(quiet, run__status__in=RUN_OPEN).order_by("pk")[:500])
+
+
+def wake_again(task: Task, *, dry_run: bool) -> bool:
+    """Send the wake-up again. Only the copy of the sweeper that marks the task sends it."""
+    if dry_run:
+        return True
+    marked = Task.objects.filter(pk=task.pk, status=TaskStatus.QUEUED, woken_at=task.woken_at).update(woken_at=Now())
+    return bool(marked) and send(task.pk, task.kind)
+
+
+def _unsettled() -> list[Run]:
+    """Open runs in which nothing is running and nothing will: cancelled ones, and those that lost their last step."""
+    open_runs = Run.objects.filter(status__in=(RunStatus.CANCELING, RunStatus.RUNNING))
+    alive = Q(tasks__status__in=(TaskStatus.RUNNING, TaskStatus.QUEUED))
+    return list(open_runs.exclude(pk__in=Run.objects.filter(alive).values("pk"))[:200])
+
+
+def settle(run: Run, *, dry_run: bool) -> bool:
+    """Close it by what the ledger says."""
+    if dry_run:
+        return True
+    try:
+        answer = read_ledger(run)
+    except IngestionError as error:
+        log.warning("run %s cannot be settled yet: %s", run.pk, error)
+        return False
+    if answer is not None:
+        return ending.complete(run.pk, answer, batches_of(run), bookmarks_of(run), actor="sweeper")
+    return bool(ending.settle_ledger(run.pk, None, actor="sweeper"))
+
+
+def read_ledger(run: Run) -> Published | None:
+    """What the ledger says of a run, where a publish was tried at all."""
+    return loading.published(run.load_id) if ending.publish_was_tried(run) else None
+
+
+def _too_long() -> list[Run]:
+    return list(Run.objects.filter(status=RunStatus.RUNNING, deadline_at__lt=Now()).select_related("source")[:50])
+
+
+def close_too_long(run: Run, *, dry_run: bool) -> bool:
+    if dry_run:
+        return True
+    reason = f"it ran longer than the {run.source.max_hours:g} hours that its source allows"
+    journal.say(
+        run,
+        Level.ERROR,
+        f"The run was closed, since {reason}.",
+        code="too_long",
+        advice="Look at what took so long; raise the limit on the data source's page if that is how long it takes.",
+    )
+    ending.close(run.pk, read_ledger(run), actor="sweeper", reason=reason)
+    return True
+
+
+def force_close(run_id: int, *, actor: str, reason: str) -> RunStatus:
+    """Close an open run by hand, by the rules of `ending.why_not_close`. Raises Refused."""
+    run = Run.objects.get(pk=run_id)
+    overdue = Run.objects.filter(
+        pk=run_id, cancel_requested_at__lt=Now() - timedelta(seconds=settings.CANCEL_DEADLINE_SECONDS)
+    ).exists()
+    if refused := ending.why_not_close(run, overdue=overdue):
+        raise refused
+    return ending.close(run_id, read_ledger(run), actor=actor, reason=reason)
