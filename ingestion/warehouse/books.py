@@ -1,0 +1,262 @@
+"""The books in the warehouse: which generation of a dataset is live, which loads have been published, who may publish.
+
+Plain statements that every engine understands; the engine's session runs them. Parameters are written `?`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from ingestion.warehouse.base import (
+    Effect,
+    Published,
+    PublishRequest,
+    StaleToken,
+    TableChange,
+    Target,
+    WarehouseUnavailable,
+)
+from ingestion.warehouse.sql import BOOKS, LOAD, PART, STORE, book, quote
+
+NUMBERS: Final = f"{quote(BOOKS)}._generation_number"
+
+# The keys are for engines that enforce them; where one process owns the file, its lock does.
+TABLES: Final = (
+    f"CREATE SEQUENCE IF NOT EXISTS {NUMBERS}",
+    f"""CREATE TABLE IF NOT EXISTS {book("_datasets")} (dataset bigint NOT NULL {{key}}, schema_name text NOT NULL,
+        name text NOT NULL, description text NOT NULL, shown_as text NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_live")} (dataset bigint NOT NULL {{key}}, generation bigint,
+        row_count bigint NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_fence")} (dataset bigint NOT NULL, load_id bigint NOT NULL,
+        token bigint NOT NULL {{fence_key}})""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_generations")} (generation bigint NOT NULL {{key}}, dataset bigint NOT NULL,
+        version bigint, load_id bigint NOT NULL, table_name text NOT NULL, row_count bigint NOT NULL,
+        superseded bigint NOT NULL, live_at timestamptz, retired_at timestamptz, retired_by bigint)""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_loads")} (load_id bigint NOT NULL {{key}}, token bigint NOT NULL,
+        facts json NOT NULL, published_at timestamptz NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_ledger")} (load_id bigint NOT NULL, position bigint NOT NULL,
+        dataset bigint NOT NULL, generation bigint NOT NULL, mode text NOT NULL, token bigint NOT NULL,
+        inserted bigint NOT NULL, updated bigint NOT NULL, deleted bigint NOT NULL, superseded bigint NOT NULL,
+        live bigint NOT NULL, manifest_digest text NOT NULL, published_at timestamptz NOT NULL {{ledger_key}})""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_parts")} (load_id bigint NOT NULL, dataset bigint, part bigint,
+        task text, uri text, row_count bigint, facts json NOT NULL)""",
+    f"""CREATE OR REPLACE VIEW {book("lineage")} AS
+        SELECT p.load_id AS {LOAD}, p.part AS {PART}, p.dataset, p.task, p.uri, p.row_count, p.facts AS part_facts,
+               l.facts AS load_facts, l.published_at
+        FROM {book("_parts")} AS p JOIN {book("_loads")} AS l ON l.load_id = p.load_id""",
+)
+KEYED: Final = {
+    "key": "PRIMARY KEY",
+    "fence_key": ", PRIMARY KEY (dataset, load_id)",
+    "ledger_key": ", PRIMARY KEY (load_id, dataset)",
+}
+UNKEYED: Final = dict.fromkeys(KEYED, "")
+
+
+UNFINISHED: Final = -1
+
+
+class Session(Protocol):
+    """One connection to a warehouse, in an engine's own way. Statements take `?` for parameters."""
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; answers how many rows it touched."""
+        ...
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """One table of rows, from staging until it is dropped. `version` is the store it is attached to, if it is."""
+
+    number: int
+    dataset: int
+    version: int | None
+    load: int
+    table: str
+    rows: int  # as staged; UNFINISHED while it is being filled
+    superseded: int  # of those, replaced by a later row of the same key
+    live: bool  # is, or was
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """What a dataset shows now."""
+
+    generation: int | None
+    rows: int
+
+
+GENERATION_COLUMNS: Final = (
+    "generation, dataset, version, load_id, table_name, row_count, superseded, live_at IS NOT NULL"
+)
+
+
+def schemas() -> tuple[str, str]:
+    return BOOKS, STORE
+
+
+def next_generation(session: Session) -> int:
+    return int(session.rows(f"SELECT nextval('{BOOKS}._generation_number')")[0][0])
+
+
+def enter_staged(session: Session, generation: Generation) -> None:
+    session.run(
+        f"INSERT INTO {book('_generations')} (generation, dataset, load_id, table_name, row_count, superseded) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (generation.number, generation.dataset, generation.load, generation.table, generation.rows, 0),
+    )
+
+
+def note_rows(session: Session, number: int, count: int) -> None:
+    session.run(f"UPDATE {book('_generations')} SET row_count = ? WHERE generation = ?", (count, number))
+
+
+def generations(session: Session, where: str, parameters: Sequence[Any]) -> list[Generation]:
+    found = session.rows(
+        f"SELECT {GENERATION_COLUMNS} FROM {book('_generations')} WHERE {where} ORDER BY generation", parameters
+    )
+    return [
+        Generation(number=n, dataset=d, version=v, load=load, table=table, rows=rows, superseded=gone, live=live)
+        for n, d, v, load, table, rows, gone, live in found
+    ]
+
+
+def generation_of(session: Session, table: str) -> Generation | None:
+    found = generations(session, "table_name = ?", (table,))
+    return found[0] if found else None
+
+
+def droppable(session: Session, dataset: int, keep: int) -> list[Generation]:
+    """Generations that nothing needs: dead ones beyond the newest `keep`, and what a published load left staged."""
+    dead = generations(
+        session,
+        f"dataset = ? AND live_at IS NOT NULL AND retired_at IS NOT NULL AND generation NOT IN (SELECT generation "
+        f"FROM {book('_generations')} WHERE dataset = ? AND retired_at IS NOT NULL "
+        "ORDER BY retired_at DESC, generation DESC LIMIT ?)",
+        (dataset, dataset, keep),
+    )
+    published_loads = f"load_id IN (SELECT load_id FROM {book('_loads')})"
+    return [*dead, *generations(session, f"dataset = ? AND live_at IS NULL AND {published_loads}", (dataset,))]
+
+
+def forget_generation(session: Session, number: int) -> None:
+    session.run(f"DELETE FROM {book('_generations')} WHERE generation = ?", (number,))
+
+
+def note_superseded(session: Session, number: int, count: int) -> None:
+    session.run(f"UPDATE {book('_generations')} SET superseded = superseded + ? WHERE generation = ?", (count, number))
+
+
+def note_version(session: Session, number: int, version: int | None) -> None:
+    session.run(f"UPDATE {book('_generations')} SET version = ? WHERE generation = ?", (version, number))
+
+
+def enter_dataset(session: Session, target: Target) -> None:
+    """Make a dataset known; nothing is live yet. The caller holds the dataset's lock."""
+    if not session.rows(f"SELECT 1 FROM {book('_live')} WHERE dataset = ?", (target.dataset,)):
+        session.run(f"INSERT INTO {book('_live')} (dataset, row_count) VALUES (?, 0)", (target.dataset,))
+
+
+def live(session: Session, dataset: int) -> Live:
+    found = session.rows(f"SELECT generation, row_count FROM {book('_live')} WHERE dataset = ?", (dataset,))
+    return Live(generation=found[0][0], rows=found[0][1]) if found else Live(generation=None, rows=0)
+
+
+def point(session: Session, dataset: int, *, before: Live, after: Live) -> None:
+    """What a dataset shows from the commit of this transaction on. Raises when it does not show `before` any more."""
+    touched = session.run(
+        f"UPDATE {book('_live')} SET generation = ?, row_count = ? "
+        "WHERE dataset = ? AND generation IS NOT DISTINCT FROM ? AND row_count = ?",
+        (after.generation, after.rows, dataset, before.generation, before.rows),
+    )
+    if touched != 1:
+        raise WarehouseUnavailable(
+            "The live table was changed by another load while this one was being published. Nothing became live.",
+            advice="Nothing needs to be done: it is tried again.",
+        )
+
+
+def retire(session: Session, number: int, by: int | None) -> None:
+    session.run(
+        f"UPDATE {book('_generations')} SET retired_at = now(), retired_by = ? WHERE generation = ?", (by, number)
+    )
+
+
+def enliven(session: Session, number: int) -> None:
+    session.run(
+        f"UPDATE {book('_generations')} SET live_at = now(), retired_at = NULL, retired_by = NULL WHERE generation = ?",
+        (number,),
+    )
+
+
+def advance_fence(session: Session, dataset: int, request: PublishRequest) -> None:
+    """Shut out every older attempt at publishing this load. Raises StaleToken when we are the older one."""
+    where = "dataset = ? AND load_id = ?"
+    known = session.rows(f"SELECT token FROM {book('_fence')} WHERE {where}", (dataset, request.load_id))
+    if not known:
+        statement = f"INSERT INTO {book('_fence')} (token, dataset, load_id) VALUES (?, ?, ?)"
+    elif known[0][0] <= request.token:
+        statement = f"UPDATE {book('_fence')} SET token = ? WHERE {where}"
+    else:
+        raise stale(request)
+    session.run(statement, (request.token, dataset, request.load_id))
+
+
+def check_fence(session: Session, dataset: int, request: PublishRequest) -> None:
+    found = session.rows(
+        f"SELECT token FROM {book('_fence')} WHERE dataset = ? AND load_id = ?", (dataset, request.load_id)
+    )
+    if not found or found[0][0] != request.token:
+        raise stale(request)
+
+
+def stale(request: PublishRequest) -> StaleToken:
+    return StaleToken(
+        f"Publishing load {request.load_id} was given up: a newer attempt of the same load has taken over.",
+        detail=f"token {request.token}",
+    )
+
+
+def published(session: Session, load: int) -> Published | None:
+    if not session.rows(f"SELECT 1 FROM {book('_loads')} WHERE load_id = ?", (load,)):
+        return None
+    found = session.rows(
+        "SELECT dataset, generation, inserted, updated, deleted, superseded, live "
+        f"FROM {book('_ledger')} WHERE load_id = ? ORDER BY position",
+        (load,),
+    )
+    names = ("dataset", "generation", "inserted", "updated", "deleted", "superseded", "live")
+    return Published(load_id=load, effects=tuple(Effect(**dict(zip(names, row, strict=True))) for row in found))
+
+
+def write_load(session: Session, request: PublishRequest) -> None:
+    session.run(
+        f"INSERT INTO {book('_loads')} (load_id, token, facts, published_at) VALUES (?, ?, ?, now())",
+        (request.load_id, request.token, _json(request.facts)),
+    )
+    for part in request.parts:
+        values = [part.get(name) for name in ("dataset", "number", "task", "uri", "rows")]
+        session.run(
+            f"INSERT INTO {book('_parts')} (load_id, dataset, part, task, uri, row_count, facts) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (request.load_id, *values, _json(part)),
+        )
+
+
+def write_effects(session: Session, request: PublishRequest, done: Iterable[tuple[TableChange, Effect]]) -> None:
+    for position, (change, effect) in enumerate(done):
+        place = (request.load_id, position, effect.dataset)
+        counts = (effect.inserted, effect.updated, effect.deleted, effect.superseded, effect.live)
+        session.run(
+            f"INSERT INTO {book('_ledger')} (load_id, position, dataset, generation, mode, token, inserted, updated, "
+            "deleted, superseded, live, manifest_digest, published_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now())",
+            (*place, effect.generation, change.mode.value, request.token, *counts, change.manifest_digest),
+        )
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(dict(facts), default=str, ensure_ascii=True)

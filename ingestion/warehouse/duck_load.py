@@ -1,0 +1,71 @@
+"""Load staged parts into a DuckDB table: read_csv with every type given, so that nothing is guessed."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from ingestion.warehouse.base import LoadFault, Part
+from ingestion.warehouse.duck_file import DuckSession
+from ingestion.warehouse.sql import PART, Shape, literal, names, stored
+
+LINE_SIZES: Final = (2_097_152, 67_108_864)  # DuckDB's own limit first: buffers grow with it
+FORMAT: Final = (
+    "header = false, auto_detect = false, strict_mode = true, compression = 'gzip', delim = ',', quote = '\"', "
+    "escape = '\"', new_line = '\\n', nullstr = '\\N', allow_quoted_nulls = false"
+)
+PLACE: Final = re.compile(r"CSV Error on Line: (\d+)")
+COLUMN: Final = re.compile(r'converting column "(\w+)"')
+
+
+def load_part(session: DuckSession, table: str, shape: Shape, part: Part) -> int:
+    """Insert one part; answers the number of rows inserted."""
+    types = {**shape, PART: "BIGINT"}
+    with _local(part) as path:
+        for size in LINE_SIZES:
+            source = _read_csv(path, {name: types[name] for name in part.columns}, size)
+            columns = names(part.columns)
+            try:
+                return session.run(f"INSERT INTO {stored(table)} ({columns}) SELECT {columns} FROM {source}")
+            except duckdb.Error as error:
+                if "Maximum line size" not in str(error) or size == LINE_SIZES[-1]:
+                    raise _unreadable(part, error) from error
+    raise AssertionError("the last size either loads or raises")
+
+
+def _read_csv(path: Path, types: Mapping[str, str], line_size: int) -> str:
+    columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
+    return f"read_csv({literal(str(path))}, columns = {{{columns}}}, max_line_size = {line_size:d}, {FORMAT})"
+
+
+@contextmanager
+def _local(part: Part) -> Iterator[Path]:
+    """A file with the part's bytes: the store's own where its stream has one, else a copy."""
+    with part.open() as stream:
+        name = getattr(stream, "name", None)
+        if isinstance(name, str) and Path(name).is_file():
+            yield Path(name)
+            return
+        with tempfile.NamedTemporaryFile(suffix=".csv.gz") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+            copy.flush()
+            yield Path(copy.name)
+
+
+def _unreadable(part: Part, error: duckdb.Error) -> Exception:
+    """A fault of this part's data; any other error as it is."""
+    if not isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.DataError):
+        return error
+    text = str(error)
+    line, column = PLACE.search(text), COLUMN.search(text)
+    what = f"the value of {column[1]} does not fit its type" if column else "the row does not fit the table's columns"
+    return LoadFault(
+        f"Row {line[1] if line else '?'} of {part.uri} could not be loaded: {what}. Nothing of this table was loaded.",
+        advice="Look at this row in the staged file; the technical detail shows what DuckDB read.",
+        detail=text,
+    )

@@ -1,0 +1,269 @@
+"""The Postgres warehouse. Parts are streamed in by COPY; a publish moves pointers and never locks readers out."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+
+from ingestion.errors import IngestionError
+from ingestion.warehouse import books, postgres_store, publishing
+from ingestion.warehouse.base import (
+    Part,
+    Probe,
+    Published,
+    PublishRequest,
+    Staged,
+    StageRequest,
+    Target,
+)
+from ingestion.warehouse.books import Generation
+from ingestion.warehouse.parallel import load_parts
+from ingestion.warehouse.postgres_copy import copy_part
+from ingestion.warehouse.postgres_errors import Place
+from ingestion.warehouse.postgres_session import Connections, PostgresSession
+from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, quote, staged_name, stored
+
+LOCKS: Final = 0x48474154  # our class of advisory locks; the dataset's number is the other half
+SETUP_LOCK: Final = 0  # no dataset has this number
+LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
+
+
+class PostgresWarehouse:
+    """See `base.Warehouse`. Opens no connection before it is used."""
+
+    label = "Postgres"
+
+    def __init__(self, dsn: str) -> None:
+        self.place = Place.of(dsn)
+        self._connections = Connections(dsn, self.place)
+        self._engine = PostgresEngine(self._connections)
+
+    def check(self) -> Iterator[Probe]:
+        try:
+            with self._connections.session("checking the warehouse") as session:
+                yield from _probes(session, self.place)
+        except IngestionError as error:
+            yield Probe(name="Reach the warehouse", ok=False, detail=error.message, advice=error.advice)
+
+    def stage(self, request: StageRequest) -> Staged:
+        table = staged_name(dataset=request.target.dataset, load=request.load_id, attempt=request.attempt)
+        self._engine.set_up()
+        with self._connections.session(f"preparing to load {request.target.name}") as session:
+            generation = self._new_generation(session, request, table)
+        if generation.live:  # published before; the publish will say so
+            return Staged(table=table, rows=generation.rows)
+        rows = self._copy(request, table)
+        with self._connections.session(f"loading {request.target.name}") as session:
+            books.note_rows(session, generation.number, rows)
+        return Staged(table=table, rows=rows)
+
+    def publish(self, request: PublishRequest) -> Published:
+        return publishing.publish(self._engine, request)
+
+    def published(self, load_id: int) -> Published | None:
+        with self._connections.session("reading the ledger") as session:
+            if not session.rows("SELECT to_regclass(?)", (book("_loads"),))[0][0]:
+                return None
+            return books.published(session, load_id)
+
+    def discard(self, load_id: int) -> int:
+        with self._connections.session("dropping staged tables") as session:
+            if not session.rows("SELECT to_regclass(?)", (book("_generations"),))[0][0]:
+                return 0
+            found = books.generations(session, "load_id = ? AND live_at IS NULL", (load_id,))
+        for generation in found:
+            with self._engine.exclusive([generation.dataset]) as session:
+                self._engine.drop(session, generation)
+        return len(found)
+
+    def tidy(self, *, keep_generations: int) -> int:
+        with self._connections.session("looking for old generations") as session:
+            if not session.rows("SELECT to_regclass(?)", (book("_datasets"),))[0][0]:
+                return 0
+            targets = [
+                Target(dataset=dataset, schema=schema, name=name, description=description)
+                for dataset, schema, name, description in session.rows(
+                    f"SELECT dataset, schema_name, name, description FROM {book('_datasets')} ORDER BY dataset"
+                )
+            ]
+        return sum(self._tidy(target, keep_generations) for target in targets)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._connections.session("reading") as session, session.connection.transaction():
+            session.run("SET TRANSACTION READ ONLY")
+            return session.rows(sql, parameters)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _new_generation(self, session: PostgresSession, request: StageRequest, table: str) -> Generation:
+        """An empty table for this attempt; what an earlier try left is dropped."""
+        if found := books.generation_of(session, table):
+            if found.live:
+                return found
+            postgres_store.drop_generation(session, found)
+        generation = Generation(
+            number=books.next_generation(session),
+            dataset=request.target.dataset,
+            version=None,
+            load=request.load_id,
+            table=table,
+            rows=books.UNFINISHED,
+            superseded=0,
+            live=False,
+        )
+        with self._engine.transaction(session):
+            shape = {column.name: POSTGRES.type_of(column.type) for column in request.columns}
+            postgres_store.create_table(session, table, generation, shape)
+            books.enter_staged(session, generation)
+        return generation
+
+    def _copy(self, request: StageRequest, table: str) -> int:
+        running: set[psycopg.Connection[tuple[Any, ...]]] = set()
+
+        def load(part: Part, stop: threading.Event) -> int:
+            with self._connections.session(f"loading {part.uri} into {request.target.name}") as session:
+                running.add(session.connection)
+                try:
+                    return copy_part(session, table, part, stop)
+                finally:
+                    running.discard(session.connection)
+
+        def interrupt() -> None:
+            for connection in list(running):
+                connection.cancel_safe()
+
+        return load_parts(request.parts, load, heartbeat=request.heartbeat, interrupt=interrupt)
+
+    def _tidy(self, target: Target, keep: int) -> int:
+        with self._engine.exclusive([target.dataset]) as session:
+            session.run(f"SET lock_timeout = '{LOCK_WAIT}'")
+            old = [g for g in books.droppable(session, target.dataset, keep) if self._engine.unseen(session, g)]
+            for generation in old:
+                self._engine.drop(session, generation)
+            postgres_store.drop_empty_versions(session, target)
+        return len(old)
+
+
+class PostgresEngine:
+    """The steps of a publish that are Postgres's own; see `publishing.Engine`."""
+
+    dialect = POSTGRES
+    row_id = "ctid"
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._set_up = False
+
+    def set_up(self) -> None:
+        """Make schemas and books where they are missing. Once in a process, safe in many at once."""
+        if self._set_up:
+            return
+        with self._connections.session("preparing the warehouse") as session, session.connection.transaction():
+            session.run("SELECT pg_advisory_xact_lock(?, ?)", (LOCKS, SETUP_LOCK))
+            for schema in books.schemas():
+                if not session.rows("SELECT to_regnamespace(?)", (schema,))[0][0]:
+                    session.run(f"CREATE SCHEMA {quote(schema)}")
+            if not session.rows("SELECT to_regclass(?)", (book("lineage"),))[0][0]:
+                for statement in books.TABLES:
+                    session.run(statement.format(**books.KEYED))
+        self._set_up = True
+
+    @contextmanager
+    def exclusive(self, datasets: Sequence[int]) -> Iterator[PostgresSession]:
+        self.set_up()
+        with self._connections.session("publishing") as session:
+            session.run(f"SET lock_timeout = '{LOCK_WAIT}'")
+            for dataset in datasets:
+                session.run("SELECT pg_advisory_lock(?, ?)", (LOCKS, dataset))
+            yield session
+            session.run("SELECT pg_advisory_unlock_all()")
+
+    @contextmanager
+    def transaction(self, session: PostgresSession) -> Iterator[None]:
+        with session.connection.transaction():
+            yield
+
+    def columns(self, session: PostgresSession, table: str) -> Shape:
+        return postgres_store.columns(session, table)
+
+    def current_shape(self, session: PostgresSession, target: Target) -> Shape:
+        known = postgres_store.versions(session, target.dataset)
+        return self.columns(session, postgres_store.store_name(target.dataset, known[-1])) if known else {}
+
+    def shape_store(self, session: PostgresSession, target: Target, shape: Shape) -> None:
+        postgres_store.shape_store(session, target, shape)
+
+    def fits(self, session: PostgresSession, live: Generation, shape: Shape) -> bool:
+        return live.version == postgres_store.versions(session, live.dataset)[-1]
+
+    def distinct(self, session: PostgresSession, table: str, key: Sequence[str]) -> bool:
+        """Making the index that later merges need is also the cheapest way to find keys that repeat."""
+        try:
+            postgres_store.build_key_index(session, table, key, unique=True)
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def ready_for_merge(self, session: PostgresSession, live: Generation, key: Sequence[str]) -> None:
+        postgres_store.build_key_index(session, live.table, key, unique=False)
+
+    def ready_for_duplicates(self, session: PostgresSession, table: str) -> None:
+        postgres_store.drop_unique_indexes(session, table)
+
+    def attach(self, session: PostgresSession, target: Target, staged: Generation) -> None:
+        postgres_store.attach(session, target, staged)
+
+    def show(self, session: PostgresSession, target: Target, staged: Generation, shape: Shape) -> None:
+        """Nothing: the view reads the pointer."""
+
+    def transaction_number(self, session: PostgresSession) -> int | None:
+        return int(session.rows("SELECT pg_current_xact_id()::text::bigint")[0][0])
+
+    def drop(self, session: PostgresSession, generation: Generation) -> None:
+        postgres_store.drop_generation(session, generation)
+
+    def unseen(self, session: PostgresSession, generation: Generation) -> bool:
+        """No snapshot that is still in use is older than the end of this generation."""
+        found = session.rows(
+            f"SELECT 1 FROM {book('_generations')} g, pg_stat_activity a WHERE g.generation = ? "
+            "AND a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() AND a.datname = current_database() "
+            "AND age(a.backend_xmin) >= age(g.retired_by::text::xid)",
+            (generation.number,),
+        )
+        return not found
+
+
+def _probes(session: PostgresSession, place: Place) -> Iterator[Probe]:
+    version = session.rows("SHOW server_version")[0][0]
+    encoding = session.rows("SHOW server_encoding")[0][0]
+    yield Probe(name="Reach the warehouse", ok=True, detail=f"Postgres {version} at {place.host}:{place.port}")
+    yield Probe(
+        name="Encoding",
+        ok=encoding == "UTF8",
+        detail=f"The database {place.database} keeps text as {encoding}.",
+        advice="" if encoding == "UTF8" else "Use a database with the encoding UTF8: others cannot hold every text.",
+    )
+    yield _may_write(session, place)
+
+
+def _may_write(session: PostgresSession, place: Place) -> Probe:
+    """Try for real, in a transaction that is undone."""
+    try:
+        with session.connection.transaction(force_rollback=True):
+            for schema in (BOOKS, STORE):
+                if not session.rows("SELECT to_regnamespace(?)", (schema,))[0][0]:
+                    session.run(f"CREATE SCHEMA {quote(schema)}")
+            table = stored(f"check_{session.rows('SELECT pg_backend_pid()')[0][0]}")
+            session.run(f"CREATE TABLE {table} (id bigint)")
+            session.run(f"INSERT INTO {table} VALUES (1)")
+    except psycopg.Error as error:
+        return Probe(
+            name="Create and write",
+            ok=False,
+            detail=f"{place.user} could not create and fill a table: {error.diag.message_primary or error}",
+            advice=f"GRANT CREATE ON DATABASE {place.database} TO {place.user}, as the owner of the database.",
+        )
+    return Probe(name="Create and write", ok=True, detail=f"{place.user} may create tables and fill them.")

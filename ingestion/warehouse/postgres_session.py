@@ -1,0 +1,122 @@
+"""Connections to Postgres: opened when first needed, kept for reuse, replaced when broken. Never shared by threads."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from ingestion.warehouse.postgres_errors import Place, connecting, translated
+
+KEPT: Final = 4
+CONNECT: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "application_name": "headgate",
+    "client_encoding": "utf8",
+}
+# A worker that is frozen must not hold its locks for ever: the server ends its session.
+SETTINGS: Final = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "search_path": "pg_catalog",
+    "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "60s",
+}
+
+
+class PostgresSession:
+    """One connection, for one thread at a time."""
+
+    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+        self.connection = connection
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self._execute(sql, parameters).rowcount
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._execute(sql, parameters).fetchall()
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> "psycopg.Cursor[tuple[Any, ...]]":
+        if not parameters:
+            return self.connection.execute(sql.encode())
+        return self.connection.execute(sql.replace("%", "%%").replace("?", "%s").encode(), parameters)
+
+
+class Connections:
+    """Idle connections of this process. A process that was forked starts with none of its parent's."""
+
+    def __init__(self, dsn: str, place: Place) -> None:
+        self._dsn = dsn
+        self._place = place
+        self._lock = threading.Lock()
+        self._idle: list[psycopg.Connection[tuple[Any, ...]]] = []
+        self._owner = os.getpid()
+
+    @contextmanager
+    def session(self, doing: str) -> Iterator[PostgresSession]:
+        """A session in autocommit; errors inside come out as ours."""
+        connection = self._take()
+        try:
+            with translated(self._place, doing):
+                yield PostgresSession(connection)
+        except BaseException:
+            connection.close()  # it may be in the middle of anything
+            raise
+        self._give_back(connection)
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        while (connection := self._pop()) is not None:
+            if _alive(connection):
+                return connection
+            connection.close()
+        try:
+            return self._open()
+        except psycopg.Error as error:
+            raise connecting(error, self._place) from error
+
+    def _pop(self) -> "psycopg.Connection[tuple[Any, ...]] | None":
+        with self._lock:
+            if self._owner != os.getpid():
+                self._idle, self._owner = [], os.getpid()
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+        clean = connection.info.transaction_status == TransactionStatus.IDLE
+        with self._lock:
+            if clean and len(self._idle) < KEPT and self._owner == os.getpid():
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _open(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        # Tables change their columns between loads, which prepared statements do not survive.
+        connection = psycopg.connect(self._dsn, autocommit=True, prepare_threshold=None, **CONNECT)  # type: ignore[arg-type]
+        names = list(SETTINGS) if connection.info.server_version >= 140000 else list(SETTINGS)[:-1]
+        settings = ", ".join("set_config(%s, %s, false)" for _ in names)
+        values = [value for name in names for value in (name, SETTINGS[name])]
+        connection.execute(f"SELECT {settings}".encode(), values)
+        return connection
+
+
+def _alive(connection: "psycopg.Connection[tuple[Any, ...]]") -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True

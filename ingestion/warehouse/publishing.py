@@ -1,0 +1,330 @@
+"""How a load becomes live, the same for every engine: prepare each table out of sight, then one short transaction.
+
+An engine supplies the few steps that differ (see `Engine`); the order of steps, the counts and the books are here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ingestion.errors import SchemaFault
+from ingestion.warehouse import books
+from ingestion.warehouse.base import (
+    CountMismatch,
+    Effect,
+    LoadFault,
+    Mode,
+    Published,
+    PublishRequest,
+    TableChange,
+    Target,
+    WarehouseUnavailable,
+)
+from ingestion.warehouse.books import Generation, Live, Session
+from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Dialect, Shape, names, quote, same_key, stored
+
+
+class Engine(Protocol):
+    """The steps of a publish that differ between engines. All may be repeated."""
+
+    dialect: Dialect
+    row_id: str  # the engine's own name for a row's place in its table
+
+    def exclusive(self, datasets: Sequence[int]) -> AbstractContextManager[Session]:
+        """A session that alone publishes into these datasets."""
+        ...
+
+    def transaction(self, session: Session) -> AbstractContextManager[None]: ...
+
+    def columns(self, session: Session, table: str) -> Shape: ...
+
+    def current_shape(self, session: Session, target: Target) -> Shape:
+        """The columns that the dataset's newest rows are kept in; empty for a new dataset."""
+        ...
+
+    def shape_store(self, session: Session, target: Target, shape: Shape) -> None:
+        """Make room for these columns, before and outside the publish. Shows no row and hides none."""
+        ...
+
+    def fits(self, session: Session, live: Generation, shape: Shape) -> bool:
+        """Can rows of this shape be inserted into the live generation as it is?"""
+        ...
+
+    def distinct(self, session: Session, table: str, key: Sequence[str]) -> bool: ...
+
+    def ready_for_merge(self, session: Session, live: Generation, key: Sequence[str]) -> None: ...
+
+    def ready_for_duplicates(self, session: Session, table: str) -> None: ...
+
+    def attach(self, session: Session, target: Target, staged: Generation) -> None:
+        """Make a staged table the dataset's next generation, still out of sight."""
+        ...
+
+    def show(self, session: Session, target: Target, staged: Generation, shape: Shape) -> None:
+        """Inside the publish: what else it takes to show a generation, besides the books."""
+        ...
+
+    def transaction_number(self, session: Session) -> int | None: ...
+
+    def drop(self, session: Session, generation: Generation) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """One table, prepared: all that is left is to show it."""
+
+    change: TableChange
+    staged: Generation
+    shape: Shape
+    before: Live
+    into: Generation | None  # rows go into this live generation; None: the staged table becomes the live one
+    carried: int = 0  # live rows that were copied into the staged table
+    updated: int = 0  # staged rows whose key is live
+
+    @property
+    def rows(self) -> int:
+        return self.staged.rows - self.staged.superseded
+
+
+def publish(engine: Engine, request: PublishRequest) -> Published:
+    datasets = sorted(change.target.dataset for change in request.tables)
+    if len(set(datasets)) != len(datasets):
+        raise ValueError("a load may name a dataset once only")
+    with engine.exclusive(datasets) as session:
+        if known := books.published(session, request.load_id):
+            return replace(known, already=True)
+        with engine.transaction(session):
+            for change in request.tables:
+                books.enter_dataset(session, change.target)
+                books.advance_fence(session, change.target.dataset, request)
+        ready = [_prepare(engine, session, change) for change in request.tables]
+        with engine.transaction(session):
+            done = list(_go_live(engine, session, request, ready))
+            books.write_load(session, request)
+            books.write_effects(session, request, done)
+        _clear(engine, session, ready)
+    return Published(load_id=request.load_id, effects=tuple(effect for _, effect in done))
+
+
+def _prepare(engine: Engine, session: Session, change: TableChange) -> Ready:
+    """Everything heavy, outside the publish. Safe to repeat after a crash at any step."""
+    staged = _staged(session, change)
+    shape = _agree(engine, session, change, staged)
+    engine.shape_store(session, change.target, shape)
+    _conform(engine, session, change, staged, shape)
+    staged = _supersede(engine, session, change, staged, shape)
+    before = books.live(session, change.target.dataset)
+    live = _generation(session, before.generation) if change.mode is not Mode.REPLACE else None
+    ready = Ready(change=change, staged=staged, shape=shape, before=before, into=live)
+    if live and engine.fits(session, live, shape):
+        return _ready_to_insert(engine, session, ready, live)
+    return _ready_to_switch(engine, session, ready, live)
+
+
+def _staged(session: Session, change: TableChange) -> Generation:
+    found = books.generation_of(session, change.staged.table)
+    if found is None or found.rows == books.UNFINISHED or found.live:
+        raise LoadFault(
+            f"The staged rows of {change.target.name} are no longer in the warehouse, so they cannot be made live.",
+            advice="Retry the run: its tables are loaded again from the staged files.",
+            detail=change.staged.table,
+        )
+    if found.rows != change.staged.rows:
+        raise _mismatch(change, change.staged.rows, found.rows)
+    return found
+
+
+def _agree(engine: Engine, session: Session, change: TableChange, staged: Generation) -> Shape:
+    """The columns after this load: what the store has, joined with what is staged and what was agreed."""
+    shape = dict(engine.current_shape(session, change.target))
+    wanted = dict(engine.columns(session, staged.table))
+    unknown = {column.name for column in change.columns if column.type.kind == "null"}
+    wanted |= {c.name: engine.dialect.type_of(c.type) for c in change.columns if c.name not in wanted | shape}
+    wanted |= {c.name: engine.dialect.type_of(c.type) for c in change.columns if c.name not in unknown}
+    for name, after in wanted.items():
+        before = shape.get(name)
+        if before is None:
+            shape[name] = after
+        elif before != after and not engine.dialect.widens(after, before) and name not in unknown:
+            _refuse_narrowing(engine, session, change, name, (before, after))
+            shape[name] = after
+    return shape
+
+
+def _refuse_narrowing(engine: Engine, session: Session, change: TableChange, name: str, types: tuple[str, str]) -> None:
+    """A column may change to a type that does not hold its old one only while it has no values at all."""
+    live = _generation(session, books.live(session, change.target.dataset).generation)
+    if live and not engine.dialect.widens(*types):
+        _refuse_values(session, change, live.table, name, types)
+
+
+def _refuse_values(session: Session, change: TableChange, table: str, name: str, types: tuple[str, str]) -> None:
+    if session.rows(f"SELECT 1 FROM {stored(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"):
+        raise SchemaFault(
+            f"The column {name} of {change.target.name} cannot become {types[1]}: it holds values of type {types[0]}.",
+            advice="Reset the table's columns to what is live, or load it into a new table.",
+        )
+
+
+def _conform(engine: Engine, session: Session, change: TableChange, staged: Generation, shape: Shape) -> None:
+    """Bring the staged table, which nobody sees, to the store's columns."""
+    columns = engine.columns(session, staged.table)
+    for name, after in shape.items():
+        before = columns.get(name)
+        if before is None:
+            session.run(f"ALTER TABLE {stored(staged.table)} ADD COLUMN {quote(name)} {after}")
+        elif before != after:
+            if not engine.dialect.widens(before, after):
+                _refuse_values(session, change, staged.table, name, (before, after))
+            value = engine.dialect.cast(quote(name), before, after)
+            session.run(f"ALTER TABLE {stored(staged.table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
+
+
+def _supersede(engine: Engine, session: Session, change: TableChange, staged: Generation, shape: Shape) -> Generation:
+    """Of several staged rows with one key only the last stays: by the order column, then by part."""
+    key = change.target.key
+    if not key or change.mode not in (Mode.REPLACE, Mode.MERGE) or engine.distinct(session, staged.table, key):
+        return staged
+    order = [f"{quote(change.order)} DESC NULLS LAST"] if change.order in shape and change.order else []
+    ranking = ", ".join([*order, f"{PART} DESC", f"{engine.row_id} DESC"])
+    ranked = (
+        f"SELECT {engine.row_id} AS place, row_number() OVER (PARTITION BY {names(key)} ORDER BY {ranking}) AS rank "
+        f"FROM {stored(staged.table)}"
+    )
+    with engine.transaction(session):
+        gone = session.run(
+            f"DELETE FROM {stored(staged.table)} WHERE {engine.row_id} IN "
+            f"(SELECT place FROM ({ranked}) AS ranked WHERE rank > 1)"
+        )
+        books.note_superseded(session, staged.number, gone)
+    engine.distinct(session, staged.table, key)
+    return replace(staged, superseded=staged.superseded + gone)
+
+
+def _ready_to_insert(engine: Engine, session: Session, ready: Ready, live: Generation) -> Ready:
+    """Merge, append or window into the live generation; the rows move inside the publish."""
+    if ready.change.mode is not Mode.MERGE:
+        engine.ready_for_duplicates(session, live.table)
+        return ready
+    key = ready.change.target.key
+    engine.ready_for_merge(session, live, key)
+    return replace(ready, updated=_matching(session, key, stored(ready.staged.table), stored(live.table)))
+
+
+def _ready_to_switch(engine: Engine, session: Session, ready: Ready, live: Generation | None) -> Ready:
+    """The staged table becomes the next generation; live rows that stay are copied into it first."""
+    if live:
+        ready = _carry(engine, session, ready, live)
+    found = session.rows(f"SELECT count(*) FROM {stored(ready.staged.table)} WHERE {LOAD} = ?", (ready.staged.load,))
+    if found[0][0] != ready.rows:
+        raise _mismatch(ready.change, ready.rows, found[0][0])
+    engine.attach(session, ready.change.target, ready.staged)
+    return replace(ready, into=None)
+
+
+def _carry(engine: Engine, session: Session, ready: Ready, live: Generation) -> Ready:
+    """Copy the live rows that this load does not supersede, in the new shape. Old values keep their meaning."""
+    staged, key, before = stored(ready.staged.table), ready.change.target.key, engine.columns(session, live.table)
+    engine.ready_for_duplicates(session, ready.staged.table)
+    casts = [
+        f"{engine.dialect.cast(quote(name), before[name], after)} AS {quote(name)}"
+        for name, after in ready.shape.items()
+        if name in before
+    ]
+    old = f"(SELECT {', '.join([*LINEAGE, *casts])} FROM {stored(live.table)})"
+    into = names([*LINEAGE, *(name for name in ready.shape if name in before)])
+    with engine.transaction(session):
+        session.run(f"DELETE FROM {staged} WHERE {LOAD} <> ?", (ready.staged.load,))  # of an earlier try
+        updated = _matching(session, key, staged, old) if ready.change.mode is Mode.MERGE else 0
+        condition, values = _superseded_rows(engine, ready, "old")
+        carried = session.run(
+            f"INSERT INTO {staged} ({into}) SELECT {into} FROM {old} AS old WHERE ({condition}) IS NOT TRUE", values
+        )
+    return replace(ready, carried=carried, updated=updated)
+
+
+def _matching(session: Session, key: Sequence[str], staged: str, live: str) -> int:
+    exists = f"EXISTS (SELECT 1 FROM {live} AS live WHERE {same_key(key, 'live', 'staged')})"
+    return int(session.rows(f"SELECT count(*) FROM {staged} AS staged WHERE {exists}")[0][0])
+
+
+def _superseded_rows(engine: Engine, ready: Ready, alias: str) -> tuple[str, tuple[str, ...]]:
+    """The condition for the live rows, under `alias`, that this load replaces."""
+    change = ready.change
+    if change.mode is Mode.MERGE:
+        staged = f"{stored(ready.staged.table)} AS staged"
+        matches = same_key(change.target.key, "staged", alias)
+        return f"EXISTS (SELECT 1 FROM {staged} WHERE {matches})", ()
+    if change.mode is Mode.WINDOW and change.window:
+        column, start = change.window
+        return f"{alias}.{quote(column)} >= CAST(? AS {ready.shape[column]})", (start,)
+    return "1 = 0", ()
+
+
+def _go_live(
+    engine: Engine, session: Session, request: PublishRequest, ready: Sequence[Ready]
+) -> Iterator[tuple[TableChange, Effect]]:
+    """Inside the publish transaction: fence, rows, pointers, for every table."""
+    for table in ready:
+        books.check_fence(session, table.change.target.dataset, request)
+        removed = _insert(session, engine, table, table.into) if table.into else _switch(session, engine, table)
+        effect = _effect(table, removed)
+        after = Live(generation=effect.generation, rows=effect.live)
+        books.point(session, effect.dataset, before=table.before, after=after)
+        yield table.change, effect
+
+
+def _insert(session: Session, engine: Engine, ready: Ready, live: Generation) -> int:
+    """Answers how many live rows were removed."""
+    condition, values = _superseded_rows(engine, ready, "live")
+    removed = session.run(f"DELETE FROM {stored(live.table)} AS live WHERE {condition}", values)
+    columns = names([*LINEAGE, *ready.shape])
+    inserted = session.run(
+        f"INSERT INTO {stored(live.table)} ({columns}) SELECT {columns} FROM {stored(ready.staged.table)}"
+    )
+    if inserted != ready.rows:
+        raise _mismatch(ready.change, ready.rows, inserted)
+    return removed
+
+
+def _switch(session: Session, engine: Engine, ready: Ready) -> int:
+    if ready.before.generation is not None:
+        books.retire(session, ready.before.generation, engine.transaction_number(session))
+    books.enliven(session, ready.staged.number)
+    engine.show(session, ready.change.target, ready.staged, ready.shape)
+    return ready.before.rows - ready.carried
+
+
+def _effect(ready: Ready, removed: int) -> Effect:
+    return Effect(
+        dataset=ready.change.target.dataset,
+        generation=ready.into.number if ready.into else ready.staged.number,
+        inserted=ready.rows - ready.updated,
+        updated=ready.updated,
+        deleted=removed - ready.updated,
+        superseded=ready.staged.superseded,
+        live=ready.before.rows - removed + ready.rows,
+    )
+
+
+def _clear(engine: Engine, session: Session, ready: Sequence[Ready]) -> None:
+    """The load is live; staged tables whose rows were copied are of no more use. `tidy` drops what stays behind."""
+    with suppress(WarehouseUnavailable):
+        for table in ready:
+            if table.into:
+                engine.drop(session, table.staged)
+
+
+def _generation(session: Session, number: int | None) -> Generation | None:
+    found = books.generations(session, "generation = ?", (number,)) if number is not None else []
+    return found[0] if found else None
+
+
+def _mismatch(change: TableChange, expected: int, found: int) -> CountMismatch:
+    return CountMismatch(
+        f"{change.target.name} was staged with {expected} rows, but {found} are there to be made live. "
+        "Nothing became live.",
+        advice="Retry the run: the table is loaded again from the staged files.",
+        detail=change.staged.table,
+    )
