@@ -1,0 +1,98 @@
+"""The bytes of an answer → UTF-8 JSON without line breaks. What JSON forbids but sources send is shielded, not lost."""
+
+import codecs
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.protocol import Fault, SourceError
+from connectors.rest.wire import Answer
+
+BOM: Final = b"\xef\xbb\xbf"
+CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+KNOWN: Final = re.compile(r"utf-|iso8859|cp\d|koi8|mac-|shift_|euc_|gb|big5|ascii|hz|johab|tis")
+TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?\bInfinity\b|\bNaN\b', re.DOTALL)
+UNUSUAL: Final = re.compile(rb"\bInfinity\b|\bNaN\b|\\u[dD][89a-fA-F]")
+SURROGATE: Final = re.compile(rb"(\\[^u])|\\u(?=[dD][89a-fA-F])", re.DOTALL)
+LITERALS: Final = (b"NaN", b"-Infinity", b"Infinity")
+
+
+def json_text(answer: Answer) -> bytes:
+    """UTF-8 without a byte order mark and without raw line breaks. Raises SourceError for bytes that cannot be read.
+
+    A raw line break cannot stand inside a JSON string, so that a blank in its place changes no value.
+    """
+    body = _as_utf8(answer.body, _charset(answer))
+    if b"\n" in body:
+        body = body.replace(b"\n", b" ")
+    return body.replace(b"\r", b" ") if b"\r" in body else body
+
+
+def _charset(answer: Answer) -> str:
+    found = CHARSET.search(answer.headers.get("content-type", ""))
+    return found[1].lower() if found else "utf-8"
+
+
+def _as_utf8(body: bytes, charset: str) -> bytes:
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError) as error:
+        raise _unknown_charset(charset) from error
+    if not KNOWN.match(name):
+        raise _unknown_charset(charset)
+    body = body.removeprefix(BOM)
+    if body.isascii() and name in ("utf-8", "ascii"):
+        return body
+    try:
+        if name in ("utf-8", "ascii"):  # many sources say ASCII and send UTF-8
+            body.decode()
+            return body
+        return body.decode(name).removeprefix("\ufeff").encode()
+    except UnicodeError as error:
+        raise SourceError(
+            f'The answer holds bytes that are not "{charset}"',
+            fault=Fault.DATA,
+            advice="Ask the source's operator which character set it sends, and that it says so in Content-Type.",
+        ) from error
+
+
+def _unknown_charset(charset: str) -> SourceError:
+    return SourceError(
+        f'The answer is in the character set "{charset[:40]}", which is not known',
+        fault=Fault.DATA,
+        advice="Ask the source's operator to send UTF-8.",
+    )
+
+
+@dataclass(frozen=True)
+class Shielded:
+    """A text whose unusual tokens are replaced by ordinary ones; `reveal` puts them back."""
+
+    text: bytes
+    reveal: Callable[[bytes], bytes]
+
+
+def shield(text: bytes) -> Shielded | None:
+    """Hide NaN, Infinity and halves of surrogate pairs, which the strict decoder refuses; None when there are none.
+
+    The slow path, some ten times the cost: only for an answer that was refused.
+    """
+    if not UNUSUAL.search(text):
+        return None
+    mark = secrets.token_hex(8).encode()
+    words = {literal: b'"%s%d"' % (mark, index) for index, literal in enumerate(LITERALS)}
+
+    def replace(found: re.Match[bytes]) -> bytes:
+        token = found[0]
+        if token[:1] != b'"':
+            return words[token]
+        return SURROGATE.sub(lambda half: half[1] or mark, token) if b"\\u" in token else token
+
+    def reveal(lines: bytes) -> bytes:
+        for literal, word in words.items():
+            lines = lines.replace(word, literal)
+        return lines.replace(mark, b"\\u")
+
+    return Shielded(TOKEN.sub(replace, text), reveal)
