@@ -2,7 +2,7 @@
 
 import re
 import threading
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import psycopg
 from isal import igzip
@@ -31,7 +31,7 @@ def copy_part(session: PostgresSession, table: str, part: Part, stop: threading.
     statement = f"COPY {stored(table)} ({names(part.columns)}) FROM STDIN {OPTIONS}"
     cursor = session.connection.cursor()
     try:
-        with part.open() as raw, igzip.open(raw, "rb") as plain, cursor.copy(statement.encode()) as copy:
+        with part.open() as raw, _unpacked(raw) as plain, cursor.copy(statement.encode()) as copy:
             while block := plain.read(BLOCK):
                 if stop.is_set():
                     raise Stopped
@@ -47,6 +47,10 @@ def copy_part(session: PostgresSession, table: str, part: Part, stop: threading.
             detail=str(error),
         ) from error
     return cursor.rowcount
+
+
+def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], igzip.open(stream, "rb"))  # type: ignore[no-untyped-call]
 
 
 def _unreadable(session: PostgresSession, table: str, part: Part, error: psycopg.DataError) -> LoadFault:

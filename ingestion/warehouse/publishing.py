@@ -6,7 +6,7 @@ An engine supplies the few steps that differ (see `Engine`); the order of steps,
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ingestion.errors import SchemaFault
 from ingestion.warehouse import books
@@ -24,50 +24,52 @@ from ingestion.warehouse.base import (
 from ingestion.warehouse.books import Generation, Live, Session
 from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Dialect, Shape, names, quote, same_key, stored
 
+S = TypeVar("S", bound=Session)
 
-class Engine(Protocol):
+
+class Engine(Protocol[S]):
     """The steps of a publish that differ between engines. All may be repeated."""
 
     dialect: Dialect
     row_id: str  # the engine's own name for a row's place in its table
 
-    def exclusive(self, datasets: Sequence[int]) -> AbstractContextManager[Session]:
+    def exclusive(self, datasets: Sequence[int]) -> AbstractContextManager[S]:
         """A session that alone publishes into these datasets."""
         ...
 
-    def transaction(self, session: Session) -> AbstractContextManager[None]: ...
+    def transaction(self, session: S) -> AbstractContextManager[None]: ...
 
-    def columns(self, session: Session, table: str) -> Shape: ...
+    def columns(self, session: S, table: str) -> Shape: ...
 
-    def current_shape(self, session: Session, target: Target) -> Shape:
+    def current_shape(self, session: S, target: Target) -> Shape:
         """The columns that the dataset's newest rows are kept in; empty for a new dataset."""
         ...
 
-    def shape_store(self, session: Session, target: Target, shape: Shape) -> None:
+    def shape_store(self, session: S, target: Target, shape: Shape) -> None:
         """Make room for these columns, before and outside the publish. Shows no row and hides none."""
         ...
 
-    def fits(self, session: Session, live: Generation, shape: Shape) -> bool:
+    def fits(self, session: S, live: Generation, shape: Shape) -> bool:
         """Can rows of this shape be inserted into the live generation as it is?"""
         ...
 
-    def distinct(self, session: Session, table: str, key: Sequence[str]) -> bool: ...
+    def distinct(self, session: S, table: str, key: Sequence[str]) -> bool: ...
 
-    def ready_for_merge(self, session: Session, live: Generation, key: Sequence[str]) -> None: ...
+    def ready_for_merge(self, session: S, live: Generation, key: Sequence[str]) -> None: ...
 
-    def ready_for_duplicates(self, session: Session, table: str) -> None: ...
+    def ready_for_duplicates(self, session: S, table: str) -> None: ...
 
-    def attach(self, session: Session, target: Target, staged: Generation) -> None:
+    def attach(self, session: S, target: Target, staged: Generation) -> None:
         """Make a staged table the dataset's next generation, still out of sight."""
         ...
 
-    def show(self, session: Session, target: Target, staged: Generation, shape: Shape) -> None:
+    def show(self, session: S, target: Target, staged: Generation, shape: Shape) -> None:
         """Inside the publish: what else it takes to show a generation, besides the books."""
         ...
 
-    def transaction_number(self, session: Session) -> int | None: ...
+    def transaction_number(self, session: S) -> int | None: ...
 
-    def drop(self, session: Session, generation: Generation) -> None: ...
+    def drop(self, session: S, generation: Generation) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ class Ready:
         return self.staged.rows - self.staged.superseded
 
 
-def publish(engine: Engine, request: PublishRequest) -> Published:
+def publish(engine: Engine[S], request: PublishRequest) -> Published:
     datasets = sorted(change.target.dataset for change in request.tables)
     if len(set(datasets)) != len(datasets):
         raise ValueError("a load may name a dataset once only")
@@ -107,7 +109,7 @@ def publish(engine: Engine, request: PublishRequest) -> Published:
     return Published(load_id=request.load_id, effects=tuple(effect for _, effect in done))
 
 
-def _prepare(engine: Engine, session: Session, change: TableChange) -> Ready:
+def _prepare(engine: Engine[S], session: S, change: TableChange) -> Ready:
     """Everything heavy, outside the publish. Safe to repeat after a crash at any step."""
     staged = _staged(session, change)
     shape = _agree(engine, session, change, staged)
@@ -135,7 +137,7 @@ def _staged(session: Session, change: TableChange) -> Generation:
     return found
 
 
-def _agree(engine: Engine, session: Session, change: TableChange, staged: Generation) -> Shape:
+def _agree(engine: Engine[S], session: S, change: TableChange, staged: Generation) -> Shape:
     """The columns after this load: what the store has, joined with what is staged and what was agreed."""
     shape = dict(engine.current_shape(session, change.target))
     wanted = dict(engine.columns(session, staged.table))
@@ -152,7 +154,7 @@ def _agree(engine: Engine, session: Session, change: TableChange, staged: Genera
     return shape
 
 
-def _refuse_narrowing(engine: Engine, session: Session, change: TableChange, name: str, types: tuple[str, str]) -> None:
+def _refuse_narrowing(engine: Engine[S], session: S, change: TableChange, name: str, types: tuple[str, str]) -> None:
     """A column may change to a type that does not hold its old one only while it has no values at all."""
     live = _generation(session, books.live(session, change.target.dataset).generation)
     if live and not engine.dialect.widens(*types):
@@ -167,7 +169,7 @@ def _refuse_values(session: Session, change: TableChange, table: str, name: str,
         )
 
 
-def _conform(engine: Engine, session: Session, change: TableChange, staged: Generation, shape: Shape) -> None:
+def _conform(engine: Engine[S], session: S, change: TableChange, staged: Generation, shape: Shape) -> None:
     """Bring the staged table, which nobody sees, to the store's columns."""
     columns = engine.columns(session, staged.table)
     for name, after in shape.items():
@@ -181,7 +183,7 @@ def _conform(engine: Engine, session: Session, change: TableChange, staged: Gene
             session.run(f"ALTER TABLE {stored(staged.table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
 
 
-def _supersede(engine: Engine, session: Session, change: TableChange, staged: Generation, shape: Shape) -> Generation:
+def _supersede(engine: Engine[S], session: S, change: TableChange, staged: Generation, shape: Shape) -> Generation:
     """Of several staged rows with one key only the last stays: by the order column, then by part."""
     key = change.target.key
     if not key or change.mode not in (Mode.REPLACE, Mode.MERGE) or engine.distinct(session, staged.table, key):
@@ -202,7 +204,7 @@ def _supersede(engine: Engine, session: Session, change: TableChange, staged: Ge
     return replace(staged, superseded=staged.superseded + gone)
 
 
-def _ready_to_insert(engine: Engine, session: Session, ready: Ready, live: Generation) -> Ready:
+def _ready_to_insert(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Ready:
     """Merge, append or window into the live generation; the rows move inside the publish."""
     if ready.change.mode is not Mode.MERGE:
         engine.ready_for_duplicates(session, live.table)
@@ -212,7 +214,7 @@ def _ready_to_insert(engine: Engine, session: Session, ready: Ready, live: Gener
     return replace(ready, updated=_matching(session, key, stored(ready.staged.table), stored(live.table)))
 
 
-def _ready_to_switch(engine: Engine, session: Session, ready: Ready, live: Generation | None) -> Ready:
+def _ready_to_switch(engine: Engine[S], session: S, ready: Ready, live: Generation | None) -> Ready:
     """The staged table becomes the next generation; live rows that stay are copied into it first."""
     if live:
         ready = _carry(engine, session, ready, live)
@@ -223,7 +225,7 @@ def _ready_to_switch(engine: Engine, session: Session, ready: Ready, live: Gener
     return replace(ready, into=None)
 
 
-def _carry(engine: Engine, session: Session, ready: Ready, live: Generation) -> Ready:
+def _carry(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Ready:
     """Copy the live rows that this load does not supersede, in the new shape. Old values keep their meaning."""
     staged, key, before = stored(ready.staged.table), ready.change.target.key, engine.columns(session, live.table)
     engine.ready_for_duplicates(session, ready.staged.table)
@@ -237,7 +239,7 @@ def _carry(engine: Engine, session: Session, ready: Ready, live: Generation) -> 
     with engine.transaction(session):
         session.run(f"DELETE FROM {staged} WHERE {LOAD} <> ?", (ready.staged.load,))  # of an earlier try
         updated = _matching(session, key, staged, old) if ready.change.mode is Mode.MERGE else 0
-        condition, values = _superseded_rows(engine, ready, "old")
+        condition, values = _superseded_rows(ready, "old")
         carried = session.run(
             f"INSERT INTO {staged} ({into}) SELECT {into} FROM {old} AS old WHERE ({condition}) IS NOT TRUE", values
         )
@@ -249,7 +251,7 @@ def _matching(session: Session, key: Sequence[str], staged: str, live: str) -> i
     return int(session.rows(f"SELECT count(*) FROM {staged} AS staged WHERE {exists}")[0][0])
 
 
-def _superseded_rows(engine: Engine, ready: Ready, alias: str) -> tuple[str, tuple[str, ...]]:
+def _superseded_rows(ready: Ready, alias: str) -> tuple[str, tuple[str, ...]]:
     """The condition for the live rows, under `alias`, that this load replaces."""
     change = ready.change
     if change.mode is Mode.MERGE:
@@ -263,21 +265,21 @@ def _superseded_rows(engine: Engine, ready: Ready, alias: str) -> tuple[str, tup
 
 
 def _go_live(
-    engine: Engine, session: Session, request: PublishRequest, ready: Sequence[Ready]
+    engine: Engine[S], session: S, request: PublishRequest, ready: Sequence[Ready]
 ) -> Iterator[tuple[TableChange, Effect]]:
     """Inside the publish transaction: fence, rows, pointers, for every table."""
     for table in ready:
         books.check_fence(session, table.change.target.dataset, request)
-        removed = _insert(session, engine, table, table.into) if table.into else _switch(session, engine, table)
+        removed = _insert(session, table, table.into) if table.into else _switch(engine, session, table)
         effect = _effect(table, removed)
         after = Live(generation=effect.generation, rows=effect.live)
         books.point(session, effect.dataset, before=table.before, after=after)
         yield table.change, effect
 
 
-def _insert(session: Session, engine: Engine, ready: Ready, live: Generation) -> int:
+def _insert(session: Session, ready: Ready, live: Generation) -> int:
     """Answers how many live rows were removed."""
-    condition, values = _superseded_rows(engine, ready, "live")
+    condition, values = _superseded_rows(ready, "live")
     removed = session.run(f"DELETE FROM {stored(live.table)} AS live WHERE {condition}", values)
     columns = names([*LINEAGE, *ready.shape])
     inserted = session.run(
@@ -288,7 +290,7 @@ def _insert(session: Session, engine: Engine, ready: Ready, live: Generation) ->
     return removed
 
 
-def _switch(session: Session, engine: Engine, ready: Ready) -> int:
+def _switch(engine: Engine[S], session: S, ready: Ready) -> int:
     if ready.before.generation is not None:
         books.retire(session, ready.before.generation, engine.transaction_number(session))
     books.enliven(session, ready.staged.number)
@@ -308,7 +310,7 @@ def _effect(ready: Ready, removed: int) -> Effect:
     )
 
 
-def _clear(engine: Engine, session: Session, ready: Sequence[Ready]) -> None:
+def _clear(engine: Engine[S], session: S, ready: Sequence[Ready]) -> None:
     """The load is live; staged tables whose rows were copied are of no more use. `tidy` drops what stays behind."""
     with suppress(WarehouseUnavailable):
         for table in ready:
