@@ -14,8 +14,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from ingestion.blueprint.columns import Change
-from ingestion.blueprint.merge import agree
+from ingestion.blueprint.columns import Blueprint, Change
+from ingestion.blueprint.merge import agree, relabel
 from ingestion.errors import DataFault, SchemaFault
 from ingestion.formats import merge_parts
 from ingestion.models import Batch, Part
@@ -30,7 +30,7 @@ class Agreed:
 
     changes: tuple[Change, ...]
     part_count: int
-    to_merge: int  # small parts that table consolidation would merge
+    to_merge: int  # parts that table consolidation would rewrite
 
 
 def agree_on_blueprint(batch: Batch, *, declared: Mapping[str, str]) -> Agreed:
@@ -54,12 +54,17 @@ def agree_on_blueprint(batch: Batch, *, declared: Mapping[str, str]) -> Agreed:
     batch.blueprint = agreement.blueprint.to_json()
     batch.changes = [change.to_json() for change in agreement.changes]
     batch.save(update_fields=["blueprint", "changes"])
-    return Agreed(changes=tuple(agreement.changes), part_count=len(parts), to_merge=len(_small(parts)))
+    to_merge = len(_to_rewrite(parts, agreement.blueprint))
+    return Agreed(changes=tuple(agreement.changes), part_count=len(parts), to_merge=to_merge)
 
 
-def _small(parts: list[Part]) -> list[Part]:
+def _to_rewrite(parts: list[Part], blueprint: Blueprint) -> list[Part]:
+    """Small parts, where there are several, and parts with a column that the schema policy leaves out."""
+    kept = set(blueprint.by_source())
+    foreign = [part for part in parts if any(column.source not in kept for column in part.layout)]
     small = [part for part in parts if part.size < settings.PART_TARGET_BYTES // SMALL]
-    return small if len(small) > 1 else []
+    chosen = {part.pk for part in foreign} | ({part.pk for part in small} if len(small) > 1 else set())
+    return [part for part in parts if part.pk in chosen]
 
 
 def consolidate(batch: Batch, *, label: str, attempt: int, first_number: int, prefix: str) -> int:
@@ -67,7 +72,7 @@ def consolidate(batch: Batch, *, label: str, attempt: int, first_number: int, pr
 
     Safe to repeat: new objects under new keys, and rows that change hands in one transaction.
     """
-    small = _small(list(batch.parts.filter(merged_into=None)))
+    small = _to_rewrite(list(batch.parts.filter(merged_into=None)), batch.agreed)
     if not small:
         return 0
     folder = settings.SCRATCH_DIR / f"{label.replace('/', '-')}-{attempt}"
@@ -81,11 +86,13 @@ def consolidate(batch: Batch, *, label: str, attempt: int, first_number: int, pr
 
 
 def _merge(batch: Batch, small: list[Part], folder: Path, *, label: str, first_number: int, prefix: str) -> None:
+    agreed = batch.agreed
     fetched = [
-        (store().fetch(part.key, folder / f"in-{part.number}.csv.gz"), [c.name for c in part.layout]) for part in small
+        (store().fetch(part.key, folder / f"in-{part.number}.csv.gz"), [c.name for c in relabel(part.layout, agreed)])
+        for part in small
     ]
-    wanted = {column.name for part in small for column in part.layout}
-    columns = [column for column in batch.agreed.columns if column.name in wanted]
+    wanted = {name for _, names in fetched for name in names}
+    columns = [column for column in agreed.columns if column.name in wanted]
     merged = merge_parts(fetched, columns=columns, folder=folder, target_bytes=settings.PART_TARGET_BYTES)
     before, after = sum(part.row_count for part in small), sum(part.rows for part in merged)
     if before != after:

@@ -10,6 +10,8 @@ from typing import IO, Any, cast
 from django.db.models.functions import Now
 
 from ingestion import lifecycle
+from ingestion.blueprint.columns import Blueprint
+from ingestion.blueprint.merge import relabel
 from ingestion.errors import DataFault
 from ingestion.models import Batch, Dataset, Load, Part
 from ingestion.rooms import store, warehouse
@@ -53,7 +55,7 @@ def stage(batch: Batch, *, attempt: int, manifest_prefix: str, actor: str, heart
             attempt=attempt,
             target=batch.dataset.target(columns),
             columns=columns.columns,
-            parts=tuple(_part(part) for part in parts),
+            parts=tuple(_part(part, columns) for part in parts),
             manifest_uri=store().uri(key),
             heartbeat=heartbeat,
         )
@@ -73,10 +75,10 @@ def _write_manifest(parts: Sequence[Part], key: str) -> tuple[str, str]:
     return key, hashlib.sha256(data).hexdigest()
 
 
-def _part(part: Part) -> words.Part:
+def _part(part: Part, agreed: Blueprint) -> words.Part:
     return words.Part(
         uri=store().uri(part.key),
-        columns=(*(column.name for column in part.layout), "_part"),
+        columns=(*(column.name for column in relabel(part.layout, agreed)), "_part"),
         rows=part.row_count,
         size=part.size,
         sha256=part.sha256,

@@ -5,7 +5,7 @@ from functools import partial
 
 import dramatiq
 from django.db import transaction
-from dramatiq.errors import ConnectionError as BrokerConnectionError
+from dramatiq.errors import BrokerConnectionError
 
 from runs.states import TaskKind
 

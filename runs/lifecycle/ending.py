@@ -41,6 +41,7 @@ def cancel(run_id: int, *, actor: str) -> Cancelled:
         if run.is_ended:
             raise _too_late(run)
         move_run(run, RunStatus.CANCELING, actor=actor, cancel_requested_at=Now(), cancel_requested_by=actor)
+        run.cancel_requested_by = actor
         for task in _tasks(run, TaskStatus.WAITING, TaskStatus.QUEUED):
             move_task(task, TaskStatus.CANCELLED, actor=actor, reason="the run was cancelled")
         settle_cancel(run)

@@ -41,16 +41,16 @@ def move_run(run: Run, to: RunStatus, *, actor: str, reason: str = "", **facts: 
 
 
 def move_task(
-    task: Task, to: TaskStatus, *, actor: str, reason: str = "", attempt: int | None = None, **facts: Any
+    task: Task, to: TaskStatus, *, actor: str, reason: str = "", fence: int | None = None, **facts: Any
 ) -> bool:
-    """Move a task on, from the status it was read in. A worker names its `attempt`: a newer claim makes it a ghost,
+    """Move a task on, from the status it was read in. A worker names its attempt as `fence`: a newer claim makes it a ghost,
     whose move touches nothing. Call with the run locked."""
     before = TaskStatus(task.status)
     if to not in TASK_MOVES[before]:
         return False
     still = Task.objects.filter(pk=task.pk, status=before)
-    if attempt is not None:
-        still = still.filter(attempt=attempt)
+    if fence is not None:
+        still = still.filter(attempt=fence)
     if to in TASK_ENDED:
         facts |= {"finished_at": Now(), "lease_until": None}
     if not still.update(status=to, **facts):

@@ -90,7 +90,7 @@ def claim(task_id: int, *, worker: str) -> Claim | None:
             task,
             TaskStatus.RUNNING,
             actor=f"worker {worker}",
-            attempt=task.attempt,
+            fence=task.attempt,
             started_at=Coalesce("started_at", Now()),
             **fresh,
         ):
@@ -143,7 +143,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
         run = lock(claim.run.pk)
         task = _current(claim)
         facts = {"output": dict(outcome.output), "note": outcome.note[:255]}
-        if not move_task(task, TaskStatus.COMPLETED, actor=claim.actor, attempt=claim.attempt, **facts):
+        if not move_task(task, TaskStatus.COMPLETED, actor=claim.actor, fence=claim.attempt, **facts):
             raise Ghost(claim.task.name)
         for batch, count in outcome.tables.items():
             ending.name_table(run, task, batch, count)
@@ -171,10 +171,10 @@ def ended(run: Run, *, actor: str) -> None:
     """Count one ended task of the open phase; the last one opens the next phase, or ends the run. Run is locked."""
     Run.objects.filter(pk=run.pk).update(pending=F("pending") - 1)
     run.refresh_from_db(fields=["pending", "phase", "status"])
-    if run.pending or not run.is_open:
-        return
     if run.status == RunStatus.CANCELING:
         ending.settle_cancel(run)
+    elif run.pending or not run.is_open:
+        return
     elif run.tasks.filter(kind=run.phase, status=TaskStatus.FAILED).exists() and not ending.may_go_on(run):
         ending.fail_run(run, actor="system")
     elif run.phase != TaskKind.COMPLETION:
@@ -204,7 +204,7 @@ def fail(claim: Claim, failure: Failure) -> bool:
 def settle_failure(run: Run, task: Task, failure: Failure, *, actor: str) -> bool:
     """Decide between another try and the end, for a running task of a locked run; answers true for the end."""
     if run.status == RunStatus.CANCELING:
-        move_task(task, TaskStatus.CANCELLED, actor=actor, reason=failure.text, attempt=task.attempt)
+        move_task(task, TaskStatus.CANCELLED, actor=actor, reason=failure.text, fence=task.attempt)
         ended(run, actor=actor)
         return False
     counted = failure.fault not in ("rate_limited", "lost")
@@ -216,7 +216,7 @@ def settle_failure(run: Run, task: Task, failure: Failure, *, actor: str) -> boo
     if failure.transient and not over:
         _again(run, task, failure, failures=total, lost=lost, actor=actor)
         return False
-    move_task(task, TaskStatus.FAILED, actor=actor, reason=failure.text, attempt=task.attempt, fault=failure.fault)
+    move_task(task, TaskStatus.FAILED, actor=actor, reason=failure.text, fence=task.attempt, fault=failure.fault)
     _say(run, task, failure, Level.ERROR)
     Run.objects.filter(pk=run.pk, fault="").update(fault=failure.fault)
     ended(run, actor=actor)
@@ -232,7 +232,7 @@ def _again(run: Run, task: Task, failure: Failure, *, failures: int, lost: int, 
         task,
         actor=actor,
         reason=failure.text,
-        attempt=task.attempt,
+        fence=task.attempt,
         not_before=Now() + timedelta(seconds=wait),
         note=note,
         woken_at=None,
@@ -257,7 +257,7 @@ def stopped(claim: Claim) -> None:
     with transaction.atomic():
         run = lock(claim.run.pk)
         task = _current(claim)
-        if move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", attempt=claim.attempt):
+        if move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt):
             ended(run, actor=claim.actor)
 
 
@@ -266,4 +266,4 @@ def release(claim: Claim, *, reason: str) -> None:
     with transaction.atomic():
         lock(claim.run.pk)
         task = _current(claim)
-        queue(task, actor=claim.actor, reason=reason, attempt=claim.attempt, not_before=None, woken_at=None)
+        queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)

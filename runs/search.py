@@ -1,0 +1,94 @@
+"""The search over tasks: five rules, defined once for the pages and the API. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+
+from runs.models import Message, TableLoad, Task
+from runs.states import RUN_WORDS, TASK_WORDS, RunStatus, TaskStatus
+
+# Every spelling that people type. Tasks have one word for both, so both find it.
+RUN_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    RunStatus.CANCELING: ("cancelling", "canceling ..."),
+    RunStatus.CANCELLED: ("canceled",),
+}
+TASK_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    TaskStatus.CANCELLED: ("canceled", "canceling", "cancelling"),
+}
+RULES: Final[tuple[str, ...]] = ("acronym", "name", "status", "table", "message")  # in the order that labels prefer
+
+
+def matching(tasks: QuerySet[Task], text: str) -> QuerySet[Task]:
+    """The tasks that any of the five rules finds, each annotated with the rule, as `matched_rule`.
+
+    Case does not matter, nor do spaces around the text; `%` and `_` stand for themselves. An empty text finds all.
+    """
+    text = text.strip()
+    if not text:
+        return tasks.annotate(matched_rule=Value("", output_field=CharField()))
+    found = Case(
+        *(When(rule, then=Value(name)) for name, rule in _rules(text).items()),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    return tasks.annotate(matched_rule=found).exclude(matched_rule="")
+
+
+def rule_that_matched(task: Task, text: str) -> str:
+    """The first of `RULES` that finds the task; "" where none does, or where there is nothing to find.
+
+    Costs nothing for a task that came out of `matching`, one query for any other.
+    """
+    known: str | None = getattr(task, "matched_rule", None)
+    if known is not None:
+        return known
+    found = matching(Task.objects.filter(pk=task.pk), text).values_list("matched_rule", flat=True).first()
+    return found or ""
+
+
+def runs_with_status(text: str) -> list[str]:
+    """The statuses of runs whose shown word, in any spelling, starts with the text: "rej" gives rejected."""
+    return _starting_with(text, RUN_WORDS, RUN_SPELLINGS)
+
+
+def _rules(text: str) -> dict[str, Q]:
+    tables = TableLoad.objects.filter(_contains("name", text), task=OuterRef("pk"))
+    messages = Message.objects.filter(_contains("text", text), task=OuterRef("pk"))
+    rules = {
+        "acronym": _acronym(text),
+        "name": _contains("name", text),
+        "status": Q(status__in=_starting_with(text, TASK_WORDS, TASK_SPELLINGS)),
+        "table": Q(Exists(tables)),
+        "message": Q(Exists(messages)),
+    }
+    return {name: rules[name] for name in RULES}
+
+
+def _acronym(text: str) -> Q:
+    """Two initials or more, from the first on; `TASK_SEARCH_ACRONYM = "exact"` asks for all of them."""
+    if len(text) < 2:
+        return Q(pk__in=[])
+    exact = getattr(settings, "TASK_SEARCH_ACRONYM", "prefix") == "exact"
+    return Q(acronym__iexact=text) if exact else Q(acronym__istartswith=text)
+
+
+def _contains(field: str, text: str) -> Q:
+    """SQLite folds the case of ASCII alone, so other letters are looked for in each of their cases."""
+    spellings = {text} if text.isascii() else {text, text.lower(), text.upper(), text.capitalize()}
+    rule = Q()
+    for spelling in sorted(spellings):
+        rule |= Q(**{f"{field}__icontains": spelling})
+    return rule
+
+
+def _starting_with(text: str, words: Mapping[str, str], spellings: Mapping[str, tuple[str, ...]]) -> list[str]:
+    start = text.strip().lower()
+    return [
+        str(status)
+        for status, word in words.items()
+        if any(spelling.lower().startswith(start) for spelling in (word, *spellings.get(status, ())))
+    ]
