@@ -113,4 +113,4 @@ class App:
 
 
 def _answer(value: dict[str, Any]) -> Response:
-    return Response(200, json.dumps(value).encode())
+    return Response(200, (json.dumps(value).encode(),))

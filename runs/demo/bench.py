@@ -111,27 +111,38 @@ def _plain(amount: Decimal) -> bytes:
 
 @dataclass(frozen=True)
 class Block:
-    """The records whose ids end alike for one turn of thousands, joined with commas, with marks in their ids."""
+    """The records of 1,000 ids that differ in their last three digits, with marks in their ids.
 
-    marked: bytes
-    starts: Sequence[int]
+    The one ending in 000 stands apart: it ends a page of 1,000 and the others begin it, so neither is cut out.
+    """
 
-    def part(self, thousands: int, first: int, end: int) -> bytes:
-        """The records first up to, without, end (0 to 1,000) with their ids put in."""
-        marked = self.marked[self.starts[first] : self.starts[end] - 1]
-        if thousands:
-            return marked.replace(MARK, b"%d" % thousands)
-        return re.sub(MARK + b"0{0,2}", b"", marked)
+    round: bytes
+    others: bytes
+    starts: Sequence[int]  # of the others; starts[0] is unused
+
+    def pieces(self, thousands: int, first: int, end: int) -> Iterator[bytes]:
+        """The records whose ids end in first up to, without, end; with their ids put in."""
+        if first == 0:
+            yield _numbered(self.round, thousands)
+        low = self.starts[max(first, 1)]
+        if low < self.starts[end]:
+            yield _numbered(self.others[low : self.starts[end] - 1], thousands)
+
+
+def _numbered(marked: bytes, thousands: int) -> bytes:
+    if thousands:
+        return marked.replace(MARK, b"%d" % thousands)
+    return re.sub(MARK + b"0{0,2}", b"", marked)
 
 
 @lru_cache(maxsize=PERIOD // BLOCK)
 def block(turn: int) -> Block:
-    """The block of the ids turn * 1,000 up to (turn + 1) * 1,000, rendered at first use, in about 10 ms."""
-    records = [_marked(turn * BLOCK + slot, slot) for slot in range(BLOCK)]
-    starts = array("L", [0])
-    for text in records:
+    """The block of the ids turn * 1,000 up to (turn + 1) * 1,000, rendered at first use, in about 12 ms."""
+    first, *others = (_marked(turn * BLOCK + slot, slot) for slot in range(BLOCK))
+    starts = array("L", [0, 0])
+    for text in others:
         starts.append(starts[-1] + len(text) + 1)
-    return Block(b",".join(records), starts)
+    return Block(first, b",".join(others), starts)
 
 
 def _marked(number: int, slot: int) -> bytes:
@@ -147,14 +158,14 @@ class Bench:
     def __len__(self) -> int:
         return self._rows
 
-    def join(self, first: int, end: int) -> bytes:
-        """Positions first (from 0) up to, without, end; joined with commas."""
-        return b",".join(_parts(first + 1, min(end, self._rows) + 1))
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        """Positions first (from 0) up to, without, end."""
+        return list(_pieces(first + 1, min(end, self._rows) + 1))
 
 
-def _parts(first: int, end: int) -> Iterator[bytes]:
+def _pieces(first: int, end: int) -> Iterator[bytes]:
     while first < end:
         thousands, slot = divmod(first, BLOCK)
         stop = min(BLOCK, slot + end - first)
-        yield block(thousands % (PERIOD // BLOCK)).part(thousands, slot, stop)
+        yield from block(thousands % (PERIOD // BLOCK)).pieces(thousands, slot, stop)
         first += stop - slot

@@ -5,7 +5,6 @@ The package is found but never imported, because importing it needs pandas. Wron
 
 import csv
 import importlib.util
-import io
 import json
 import zipfile
 from array import array
@@ -90,8 +89,7 @@ def flights_text(folder: Path) -> bytes:
             text = archive.read("flights.csv")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DemoDataError(f"{shape.file} in {folder} could not be unpacked ({error}).") from error
-    text = text.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
-    _check(shape, text[: text.index(b"\n")].decode(), text.count(b"\n") - 1)
+    _check(shape, text[: text.find(b"\n")].decode("utf-8", "replace"), text.count(b"\n") - 1)
     return text
 
 
@@ -174,11 +172,6 @@ def records(folder: Path, table: str) -> Iterator[Record]:
     return (RECORDS[table](number, row) for number, row in enumerate(rows(folder, table), start=1))
 
 
-def flight_rows(text: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """Row number and fields of each flight, in file order."""
-    return enumerate(csv.DictReader(io.StringIO(text.decode())), start=1)
-
-
 def whole_second(moment: datetime) -> str:
     """The first whole second not before the moment, as the records write time."""
     utc = moment.astimezone(UTC)
@@ -216,10 +209,10 @@ class Encoded:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    def join(self, first: int, end: int) -> bytes:
-        """Records first (from 0) up to, without, end; joined with commas."""
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        """Records first (from 0) up to, without, end."""
         end = min(end, len(self))
-        return self._bytes[self._starts[first] : self._starts[end] - 1] if first < end else b""
+        return [self._bytes[self._starts[first] : self._starts[end] - 1]] if first < end else []
 
 
 class Timed(Encoded):
@@ -244,5 +237,5 @@ class Chosen:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def join(self, first: int, end: int) -> bytes:
-        return b",".join([self._run.join(position, position + 1) for position in self._positions[first:end]])
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        return [piece for position in self._positions[first:end] for piece in self._run.pieces(position, position + 1)]

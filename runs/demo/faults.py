@@ -45,9 +45,9 @@ def instead(kind: str, switches: Switches) -> Response | None:
     if kind == "500":
         return problem(500, "internal_error", "Something went wrong on our side.")
     if kind == "html":
-        return Response(200, HTML, content_type="text/html; charset=utf-8")
+        return Response(200, (HTML,), content_type="text/html; charset=utf-8")
     if kind == "reset":
-        return Response(0, b"", cut=Cut.RESET)
+        return Response(0, (), cut=Cut.RESET)
     return None
 
 

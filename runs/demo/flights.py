@@ -44,7 +44,7 @@ class Block:
     starts: Sequence[int]
     updated: Sequence[bytes]
 
-    def join(self, first: int, end: int) -> bytes:
+    def piece(self, first: int, end: int) -> bytes:
         return self.encoded[self.starts[first] : self.starts[end] - 1]
 
 
@@ -52,8 +52,8 @@ class Flights:
     """All flights of the year by date. Raises DemoDataError where the file is not in its known order."""
 
     def __init__(self, text: bytes) -> None:
-        if b'"' in text or b"\\" in text:
-            raise DemoDataError("flights.csv holds quoted text, which the known file does not.")
+        if any(odd in text for odd in (b'"', b"\\", b"\r")):
+            raise DemoDataError("flights.csv holds quotes or carriage returns, which the known file does not.")
         self._text = text
         self._days, self._positions, self._months = _index(text)
         self._block = lru_cache(maxsize=None)(self._encode)
@@ -72,9 +72,9 @@ class Flights:
         low = max(low, self._position((since.date() - timedelta(days=2)).isoformat()))
         return Picked(self, self._chosen(low, high, whole_second(since).encode()))
 
-    def join(self, first: int, end: int) -> bytes:
-        """Positions first up to, without, end; joined with commas."""
-        return b",".join([block.join(low, high) for block, low, high in self._pieces(first, end)])
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        """Positions first up to, without, end."""
+        return [block.piece(low, high) for block, low, high in self._blocks(first, end)]
 
     @cached_property
     def traffic(self) -> dict[str, tuple[int, int]]:
@@ -92,14 +92,14 @@ class Flights:
     def _position(self, day: str) -> int:
         return self._positions[bisect_left(self._days, day)]
 
-    def _pieces(self, first: int, end: int) -> Iterator[tuple[Block, int, int]]:
+    def _blocks(self, first: int, end: int) -> Iterator[tuple[Block, int, int]]:
         for number, month in enumerate(self._months):
             low, high = max(first - month.position, 0), min(end - month.position, month.count)
             if low < high:
                 yield self._block(number), low, high
 
     def _choose(self, first: int, end: int, since: bytes) -> Sequence[int]:
-        updated = (at for block, low, high in self._pieces(first, end) for at in block.updated[low:high])
+        updated = (at for block, low, high in self._blocks(first, end) for at in block.updated[low:high])
         return array("L", [position for position, at in enumerate(updated, start=first) if at >= since])
 
     def _encode(self, number: int) -> Block:
@@ -129,8 +129,8 @@ class Window:
     def __len__(self) -> int:
         return self.high - self.low
 
-    def join(self, first: int, end: int) -> bytes:
-        return self.flights.join(self.low + first, min(self.low + end, self.high))
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        return self.flights.pieces(self.low + first, min(self.low + end, self.high))
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ class Picked:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def join(self, first: int, end: int) -> bytes:
-        return b",".join([self.flights.join(position, position + 1) for position in self.positions[first:end]])
+    def pieces(self, first: int, end: int) -> list[bytes]:
+        return [piece for at in self.positions[first:end] for piece in self.flights.pieces(at, at + 1)]
 
 
 def _index(text: bytes) -> tuple[list[str], list[int], list[Month]]:

@@ -16,21 +16,21 @@ MOST_ROWS = 2_000_000_000
 
 
 class Records(Protocol):
-    """Encoded records in their order."""
+    """Encoded records in their order. A piece is one record or several, joined with commas."""
 
     def __len__(self) -> int: ...
 
-    def join(self, first: int, end: int) -> bytes: ...
+    def pieces(self, first: int, end: int) -> list[bytes]: ...
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of an endpoint: its records joined with commas, and where it stands among the pages."""
+    """One page of an endpoint: its records in pieces, and where it stands among the pages."""
 
     number: int
     size: int
     total: int
-    joined: bytes
+    pieces: list[bytes]
 
     @property
     def pages(self) -> int:
@@ -98,9 +98,9 @@ class Call:
         """The page of `size` records that begins at position `first`, with the drift that is switched on."""
         total = 0 if endpoint in self.switches.empty else len(records)
         number = first // size + 1
-        joined = records.join(first, min(first + size, total)) if first < total else b""
+        pieces = records.pieces(first, min(first + size, total)) if first < total else []
         drifts = [item for item in self.switches.drift if item.endpoint == endpoint and item.from_page <= number]
-        return Page(number, size, total, _drifted(joined, drifts) if drifts and joined else joined)
+        return Page(number, size, total, _drifted(pieces, drifts) if drifts else pieces)
 
     def _bad(self, name: str, wanted: str) -> BadCallError:
         return BadCallError(400, "bad_parameter", f"The parameter {name} must be {wanted}.")
@@ -110,12 +110,12 @@ def cursor_at(endpoint: str, position: int) -> str:
     return base64.urlsafe_b64encode(f"{endpoint}:{position}".encode()).decode()
 
 
-def _drifted(joined: bytes, drifts: list[Drift]) -> bytes:
-    records = json.loads(b"[%b]" % joined)
+def _drifted(pieces: list[bytes], drifts: list[Drift]) -> list[bytes]:
+    records = json.loads(b"[%b]" % b",".join(pieces))
     for record in records:
         for drift in drifts:
             _put(record, drift.field.split("."), drift.value)
-    return b",".join(dump(record) for record in records)
+    return [dump(record) for record in records]
 
 
 def _put(record: dict[str, Any], path: list[str], value: object) -> None:

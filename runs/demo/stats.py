@@ -4,9 +4,10 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
-KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS
+STATUS = Path("/proc/self/status")
 
 
 class Stats:
@@ -42,5 +43,14 @@ class Stats:
             "most_in_flight": self.most_in_flight,
             "bytes_sent": self.bytes_sent,
             "cpu_seconds": round(time.process_time() - self._cpu_before, 6),
-            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
+            "peak_rss_bytes": _peak_rss_bytes(),
         }
+
+
+def _peak_rss_bytes() -> int:
+    # On Linux ru_maxrss of a started program begins with the size of the process that started it.
+    if STATUS.exists():
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    scale = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

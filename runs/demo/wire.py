@@ -44,7 +44,7 @@ class Request:
 @dataclass(frozen=True)
 class Response:
     status: int
-    body: bytes
+    body: tuple[bytes, ...]  # in pieces, to be sent one behind the other
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     cut: Cut = Cut.NOT
@@ -80,7 +80,7 @@ class BadCallError(Exception):
 
 def problem(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """An error answer in JSON."""
-    return Response(status, json.dumps({"error": code, "message": message}).encode(), headers=headers or {})
+    return Response(status, (json.dumps({"error": code, "message": message}).encode(),), headers=headers or {})
 
 
 class Connection(asyncio.Protocol):
@@ -151,19 +151,22 @@ class Connection(asyncio.Protocol):
         if response.cut is Cut.RESET:
             self._reset()
             return 0
-        head = self._head_of(response)
-        whole = response.cut is Cut.NOT
-        body = response.body if whole else response.body[: len(response.body) // 2]
-        self._transport.write(b"".join((head, body)))
-        if self._last or not whole:
+        size = sum(map(len, response.body))
+        head = self._head_of(response, size)
+        body = response.body
+        if response.cut is Cut.TRUNCATED:
+            size //= 2
+            body = (b"".join(body)[:size],)
+        self._transport.writelines((head, *body))
+        if self._last or response.cut is Cut.TRUNCATED:
             self._transport.close()
-        return len(head) + len(body)
+        return len(head) + size
 
-    def _head_of(self, response: Response) -> bytes:
+    def _head_of(self, response: Response, size: int) -> bytes:
         lines = [
             f"HTTP/1.1 {response.status} {REASONS.get(response.status, '')}",
             f"Content-Type: {response.content_type}",
-            f"Content-Length: {len(response.body)}",
+            f"Content-Length: {size}",
             f"X-Request-Id: {self._start}-{next(self._numbers):06d}",
             *(f"{name}: {value}" for name, value in response.headers.items()),
             "Connection: close" if self._last else "Connection: keep-alive",
