@@ -1,0 +1,5 @@
+"""Spools of undecoded records into staged parts, and small parts into larger ones."""
+
+from ingestion.formats.convert import convert
+
+__all__ = ["convert"]

@@ -25,10 +25,12 @@ class TableSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warning:
+class Warning:  # noqa: A001 - the word that people are shown
     """Something that was kept from changing silently: counted, by table and column."""
 
-    code: str  # nul_removed | surrogate_replaced | nan_to_null | duplicate_key | too_many_digits | null_key | not_an_object …
+    # nul_removed | surrogate_replaced | nan_to_null | duplicate_key | too_many_digits | declared_type
+    # bad_json | too_deep | null_key | null_parent_key | not_an_object | not_an_array
+    code: str
     count: int
     column: str = ""
     text: str = ""

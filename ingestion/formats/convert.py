@@ -1,0 +1,72 @@
+"""Conversion of a spool: undecoded records in, one part per table out. Columnar and native where it keeps every value,
+record by record where it would not.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from ingestion.formats import exact, native
+from ingestion.formats.base import ConvertedPart, TableSpec
+from ingestion.formats.declared import declare
+from ingestion.formats.duck import private_duck
+from ingestion.formats.facts import NotANumber, settle
+from ingestion.formats.native import Loaded, NeedsExact
+from ingestion.formats.scan import Survey, survey
+from ingestion.formats.tables import Filled, Stager
+
+
+def convert(
+    spool: Sequence[Path],
+    tables: Sequence[TableSpec],
+    *,
+    part_number: int,
+    folder: Path,
+    threads: int = 2,
+) -> list[ConvertedPart]:
+    """Convert the files of a spool (JSON lines of records, one each) into a gzip part per table that has any.
+
+    Safe to repeat and to call from several threads with folders of their own; leaves nothing in `folder` but the
+    parts. A table all of whose rows were turned down has a part of no rows, for its counts.
+    Raises DataFault, and OSError where the disk is full.
+    """
+    seen = survey(spool)
+    try:
+        return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=False)
+    except (NeedsExact, NotANumber):
+        return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=True)
+
+
+def _convert(
+    spool: Sequence[Path],
+    tables: Sequence[TableSpec],
+    seen: Survey,
+    *,
+    part_number: int,
+    folder: Path,
+    threads: int,
+    exactly: bool,
+) -> list[ConvertedPart]:
+    with private_duck(folder, threads=threads) as duck:
+        loaded = exact.load(duck, spool, tables, folder) if exactly else native.load(duck, spool, tables, seen)
+        filled = [_settled(duck, loaded, number) for number in range(len(loaded.layouts))]
+        stager = Stager(duck, part_number=part_number, folder=folder, exact=exactly)
+        parts = [stager.stage(table, filled[0]) for table in filled if table.spec in tables]
+    return [part for part in parts if part]
+
+
+def _settled(duck: duckdb.DuckDBPyConnection, loaded: Loaded, number: int) -> Filled:
+    layout, spans = loaded.layouts[number], loaded.spans[number]
+    facts = (settle(duck, f"t{number}", leaf, spans[leaf.id]) for leaf in layout.leaves)
+    declared = layout.spec.types
+    return Filled(
+        number=number,
+        spec=layout.spec,
+        facts=tuple(
+            declare(duck, f"t{number}", fact, declared[fact.leaf.source]) if fact.leaf.source in declared else fact
+            for fact in facts
+        ),
+        rejected=sum(loaded.rejected[number].values()),
+        warnings=loaded.warnings[number],
+    )

@@ -1,0 +1,194 @@
+"""What the values of a column are: aggregates over our own tables, from which its type and its staged text follow.
+
+A column of JSON text tells its kinds by first characters: `"` a string, a digit or `-` a number, `t` and `f` booleans,
+`[` and `{` the rest. The text of a string column begins with anything.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import duckdb
+
+from ingestion.blueprint.types import (
+    BOOLEAN,
+    DATE,
+    JSON,
+    MAX_DIGITS,
+    NULL,
+    TEXT,
+    TIMESTAMP,
+    Type,
+    number,
+)
+from ingestion.formats.shape import Leaf
+
+AT_ONCE: Final = 120  # columns of one query
+NUMERIC: Final = "-0123456789"
+DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+ZONE: Final = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+DATE_LIKE: Final = re.compile(DAY)
+TIME_LIKE: Final = re.compile(f"{DAY}[T ]{TIME}{ZONE}?")
+EDGES: Final = "('0001-01-01', '9999-12-31')"  # where an offset could leave the years that every warehouse knows
+WELL_FORMED: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+
+
+class NotANumber(Exception):  # noqa: N818 - a decision, no error
+    """The native reader took "nan" or "inf" for a number, which JSON does not know."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The first look at a column: how many values, the least and the greatest as text, the longest in bytes."""
+
+    count: int
+    low: str
+    high: str
+    longest: int
+
+    def all_start_with(self, start: str) -> bool:
+        return self.count > 0 and self.low.startswith(start) and self.high.startswith(start)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A settled column: the SQL that gives its staged text, its type, and how many values had too many digits."""
+
+    leaf: Leaf
+    sql: str
+    type: Type
+    too_long: int = 0
+    misfit: str = ""  # the declared type that not all values fit
+    misfits: int = 0
+
+    @property
+    def is_quoted(self) -> bool:
+        return self.type.kind in ("text", "json")
+
+
+def measure(duck: duckdb.DuckDBPyConnection, table: str, leaves: Sequence[Leaf]) -> dict[str, Span]:
+    """The spans of a table's columns, by id."""
+    spans = {}
+    for start in range(0, len(leaves), AT_ONCE):
+        some = leaves[start : start + AT_ONCE]
+        asked = ", ".join(f"count({x.id}), min({x.id}), max({x.id}), max(strlen({x.id}))" for x in some)
+        answer = ones(duck, f"SELECT {asked} FROM {table}")
+        for offset, leaf in enumerate(some):
+            count, low, high, longest = answer[4 * offset : 4 * offset + 4]
+            spans[leaf.id] = Span(count, low or "", high or "", longest or 0)
+    return spans
+
+
+def settle(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) -> Fact:
+    """Type and staged text of one column."""
+    if span.count == 0:
+        return Fact(leaf, leaf.id, NULL)
+    if not leaf.raw:
+        return _string(duck, table, leaf, leaf.id, span)
+    if span.low[0] in NUMERIC and span.high[0] in NUMERIC:
+        return _number(duck, table, leaf, leaf.id, span)
+    if span.low in ("true", "false") and span.high in ("true", "false"):
+        return Fact(leaf, leaf.id, BOOLEAN)
+    if span.all_start_with("[") or span.all_start_with("{"):
+        return Fact(leaf, leaf.id, JSON)
+    return _mixed(duck, table, leaf, span)
+
+
+def _mixed(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) -> Fact:
+    plain = f"CASE WHEN starts_with({leaf.id}, '\"') THEN json_extract_string({leaf.id}, '$') ELSE {leaf.id} END"
+    if span.all_start_with('"'):
+        return _string(duck, table, leaf, plain, replace(span, low=span.low[1:-1], high=span.high[1:-1]))
+    only_json = ones(duck, f"SELECT bool_and({leaf.id}[1] IN ('[', '{{')) FROM {table}")[0]
+    return Fact(leaf, leaf.id, JSON) if only_json else Fact(leaf, plain, TEXT)
+
+
+def _string(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
+    if not all(TIME_LIKE.fullmatch(end) or DATE_LIKE.fullmatch(end) for end in (span.low, span.high)):
+        return Fact(leaf, sql, TEXT)
+    return Fact(leaf, sql, when(duck, table, sql, span.count) or TEXT)
+
+
+def when(duck: duckdb.DuckDBPyConnection, table: str, sql: str, count: int) -> Type | None:
+    """DATE or TIMESTAMP if every value is one, strictly."""
+    dates, times = ones(
+        duck,
+        f"""SELECT count(*) FILTER (strlen(v) = 10 AND CAST(day AS VARCHAR) = v AND v >= '0001'),
+            count(*) FILTER (strlen(v) > 10 AND day IS NOT NULL AND v >= '0001'
+                AND regexp_full_match(v, '{DAY}[T ]{TIME}{ZONE}?')
+                AND NOT (left(v, 10) IN {EDGES} AND regexp_matches(v, '[+-][0-9:]+$')))
+        FROM (SELECT v, TRY_CAST(left(v, 10) AS DATE) AS day FROM (SELECT {sql} AS v FROM {table}))""",
+    )
+    if dates + times < count:
+        return None
+    return TIMESTAMP if times else DATE
+
+
+def _number(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
+    points, powers, letters = ones(
+        duck,
+        f"""SELECT bool_or(contains(v, '.')), bool_or(contains(v, 'e')), bool_or(contains(lower(v), 'n'))
+        FROM (SELECT {sql} AS v FROM {table})""",
+    )
+    if letters:
+        raise NotANumber(leaf.source)
+    if not points and not powers:
+        return _whole(duck, table, leaf, sql, span)
+    return _decimal(duck, table, leaf, sql, powers=bool(powers))
+
+
+def _whole(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
+    if span.longest <= 18:
+        return Fact(leaf, sql, number(whole=span.longest, scale=0, digits=span.longest, fits_64_bits=True))
+    long, digits, significant, fitting = ones(
+        duck,
+        f"""SELECT count(*) FILTER (n > {MAX_DIGITS}), max(n), max(strlen(rtrim(d, '0'))), count(TRY_CAST(v AS BIGINT))
+        FROM (SELECT v, d, strlen(d) AS n FROM (SELECT v, ltrim(v, '-') AS d FROM (SELECT {sql} AS v FROM {table})))""",
+    )
+    kind = number(whole=digits, scale=0, digits=max(significant, 1), fits_64_bits=fitting == span.count)
+    if kind.kind == "integer":
+        kind = replace(kind, digits=digits)
+    return Fact(leaf, sql, kind, too_long=long if kind.kind == "text" else 0)
+
+
+def _decimal(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, *, powers: bool) -> Fact:
+    """Digits before and after the point. A power of ten moves the point; what does not fit 38 digits keeps it."""
+    power = "coalesce(TRY_CAST(nullif(split_part(v, 'e', 2), '') AS INTEGER), if(contains(v, 'e'), 9999, 0))"
+    whole, scale, digits, long = ones(
+        duck,
+        f"""SELECT max(w), max(s), max(strlen(trim(d, '0'))), count(*) FILTER (w + s > {MAX_DIGITS})
+        FROM (SELECT greatest(0, strlen(a) + p) AS w, greatest(0, strlen(b) - p) AS s, a || b AS d
+        FROM (SELECT ltrim(split_part(m, '.', 1), '-0') AS a, split_part(m, '.', 2) AS b, p
+        FROM (SELECT {"split_part(v, 'e', 1)" if powers else "v"} AS m, {power if powers else "0"} AS p
+        FROM (SELECT {sql} AS v FROM {table}))))""",
+    )
+    kind = number(whole=whole, scale=scale, digits=max(digits, 1), fits_64_bits=False)
+    return Fact(leaf, _expanded(sql, scale) if powers and kind.kind == "numeric" else sql, kind, _lost(kind, long))
+
+
+def _lost(kind: Type, long: int) -> int:
+    return long if kind.kind == "text" else 0
+
+
+def _expanded(sql: str, scale: int) -> str:
+    """Numbers with a power of ten, as plain decimals: exact, since all of the column fit 38 digits."""
+    plain = f"CAST(CAST({sql} AS DECIMAL({MAX_DIGITS}, {scale})) AS VARCHAR)"
+    short = f"rtrim(rtrim({plain}, '0'), '.')" if scale else plain
+    return f"CASE WHEN contains({sql}, 'e') THEN {short} ELSE {sql} END"
+
+
+def ones(duck: duckdb.DuckDBPyConnection, sql: str) -> Sequence[Any]:
+    rows = duck.execute(sql).fetchall()
+    return rows[0]
+
+
+def numbers(duck: duckdb.DuckDBPyConnection, table: str, fact: Fact) -> Fact | None:
+    """A text column as the numbers it spells; None where it spells anything else."""
+    lower = f"lower({fact.sql})"
+    spelled, count, longest = ones(
+        duck,
+        f"""SELECT bool_and(regexp_full_match(v, '{WELL_FORMED}')), count(v), max(strlen(v))
+        FROM (SELECT {lower} AS v FROM {table})""",
+    )
+    return _number(duck, table, fact.leaf, lower, Span(count, "0", "9", longest)) if spelled else None
