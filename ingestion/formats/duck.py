@@ -13,7 +13,7 @@ MEMORY: Final = "256MB"  # beyond it DuckDB spills into the folder; a spool of 6
 @contextmanager
 def private_duck(folder: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own, closed afterwards; what it spills lies in `folder` and goes with it."""
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "threads": threads,
         "memory_limit": MEMORY,
         "temp_directory": str(folder),

@@ -31,7 +31,7 @@ class Shape:
         """Take in one value. Objects are followed to `depth` keys, and on the way to the arrays of child tables."""
         if value is None:
             return
-        kind = KINDS.get(type(value)) or getattr(value, "kind", "string")
+        kind = str(KINDS.get(type(value)) or getattr(value, "kind", "string"))
         self.kinds.add(kind)
         if kind == "object" and is_open(path, arrays, depth):
             self.orders[tuple(value)] += 1
