@@ -1,0 +1,67 @@
+"""The bytes of one S3 object as a stream that survives broken connections, and never ends early without saying so."""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError
+from urllib3.exceptions import HTTPError
+
+from ingestion.staging.base import StagingUnavailable
+
+RESUMES: Final = 5
+
+BROKEN: Final = (BotoCoreError, HTTPError, OSError)
+
+
+class ObjectStream(io.RawIOBase):
+    """Reads an object; after a broken read it goes on where it was, as long as the object is the same.
+
+    `get` asks for the object with extra request parameters, and raises our errors.
+    """
+
+    def __init__(self, get: Callable[[Mapping[str, str]], Any], *, key: str) -> None:
+        self._get = get
+        self._key = key
+        answer = get({})
+        self._body, self._etag, self._size = answer["Body"], answer["ETag"], int(answer["ContentLength"])
+        self._position = 0
+        self._resumes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._body.close()
+        super().close()
+
+    def _read(self, size: int) -> bytes:
+        while self._position < self._size:
+            try:
+                data: bytes = self._body.read(min(size, self._size - self._position))
+                if data:
+                    self._position += len(data)
+                    return data
+                cause: Exception | None = None
+            except BROKEN as error:
+                cause = error
+            self._resume(cause)
+        return b""
+
+    def _resume(self, cause: Exception | None) -> None:
+        self._body.close()
+        self._resumes += 1
+        if self._resumes > RESUMES:
+            raise StagingUnavailable(
+                f"The staging store broke off {self._key} after {self._position:,} of {self._size:,} bytes, "
+                f"{RESUMES} times.",
+                advice="Nothing needs to be done: it is tried again.",
+                detail=str(cause or "the answer ended early"),
+            ) from cause
+        self._body = self._get({"Range": f"bytes={self._position}-", "IfMatch": self._etag})["Body"]
