@@ -45,10 +45,15 @@ def _read_csv(path: Path, types: Mapping[str, str], line_size: int) -> str:
 
 @contextmanager
 def _local(part: Part) -> Iterator[Path]:
-    """A file with the part's bytes: the store's own where its stream has one, else a copy."""
+    """A file with the part's bytes: the store's own where its stream has one, else a copy.
+
+    The stream is read to its end in both cases, since that is where it says that the bytes are those once written.
+    """
     with part.open() as stream:
         name = getattr(stream, "name", None)
         if isinstance(name, str) and Path(name).is_file():
+            while stream.read(1 << 20):
+                pass
             yield Path(name)
             return
         with tempfile.NamedTemporaryFile(suffix=".csv.gz") as copy:
