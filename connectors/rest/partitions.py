@@ -23,7 +23,7 @@ def static(spec: EndpointSpec, *, values: templating.Values, since: str | None, 
 
 
 def date_windows(split: DateWindows, since: date | None, *, values: templating.Values, now: str) -> list[Partition]:
-    """Half-open windows, aligned to months or weeks where that is the step. The end "now" means: up to and with today."""
+    """Half-open windows, aligned to months or weeks where that is the step; the end "now" takes in today."""
     start = _day(templating.fill(split.start, values), now)
     end = _day(templating.fill(split.end, values), now)
     if split.end == "now":
