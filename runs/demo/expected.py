@@ -20,6 +20,7 @@ from runs.demo import bench, data
 from runs.demo.flights import LONG_DELAY_MINUTES
 
 Row = dict[str, Any]
+SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)")
 
 
@@ -127,19 +128,19 @@ def digest(rows: Iterable[Mapping[str, Any] | Sequence[Any]], columns: Sequence[
 
 def canonical(value: Any) -> str:
     """One text for a value, whichever of its types a database driver or a JSON reader gives it."""
+    if isinstance(value, str):
+        return _canonical_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float | Decimal):
-        return _plain(Decimal(str(value)))
+        return _plain(str(value))
     if isinstance(value, datetime):
         return _utc(value)
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return _canonical_text(str(value))
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _canonical_text(text: str) -> str:
@@ -148,18 +149,21 @@ def _canonical_text(text: str) -> str:
             return canonical(json.loads(text))
         except ValueError:
             return text
-    return _utc(datetime.fromisoformat(text)) if TIME.fullmatch(text) else text
+    if text[4:5] != "-" or SECOND.fullmatch(text) or not TIME.fullmatch(text):
+        return text
+    return _utc(datetime.fromisoformat(text))
 
 
-def _plain(number: Decimal) -> str:
-    if not number.is_finite():
-        return str(number)
-    return f"{number:f}".rstrip("0").rstrip(".") if number % 1 else str(int(number))
+def _plain(number: str) -> str:
+    if "e" in number.lower():
+        number = f"{Decimal(number):f}"
+    number = number.rstrip("0").rstrip(".") if "." in number else number
+    return "0" if number == "-0" else number
 
 
 def _utc(moment: datetime) -> str:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds")
+    return f"{aware.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def _small(table: str, folder: Path | None) -> Iterator[Row]:

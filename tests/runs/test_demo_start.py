@@ -6,7 +6,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -153,3 +153,20 @@ def test_a_digest_is_blind_to_order_and_driver_types_but_to_nothing_else() -> No
         [live[0], (*live[1][:2], 12.31, *live[1][3:])],
     ):
         assert expected.digest(answered, columns) != expected.digest(changed, columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((1, 1.0, Decimal("1.00")), "1"),
+        ((0, -0.0, Decimal("0.000")), "0"),
+        ((100, 1e2, Decimal("1E+2")), "100"),
+        ((1e-7, Decimal("0.00000010")), "0.0000001"),
+        (("2013-01-01T10:00:00Z", "2013-01-01 12:00:00+02", datetime(2013, 1, 1, 10)), "2013-01-01T10:00:00Z"),
+        (([{"b": 1, "a": "é"}], '[{"b": 1, "a": "\\u00e9"}]'), '[{"a":"é","b":1}]'),
+        (("[no JSON",), "[no JSON"),
+        (("2013-01-01", date(2013, 1, 1)), "2013-01-01"),
+    ],
+)
+def test_a_value_has_one_text_in_all_its_types(values: tuple[object, ...], text: str) -> None:
+    assert {expected.canonical(value) for value in values} == {text}
