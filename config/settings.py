@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 
+django_stubs_ext.monkeypatch()  # generic Django classes take their parameters at run time too
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 VAR = Path(env("HEADGATE_VAR", default=str(BASE_DIR / "var")))
@@ -168,12 +170,19 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "runs.api.problems.handle",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Headgate",
     "DESCRIPTION": "Data sources, API runs and data loads.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatus": "runs.states.RUN_WORDS.items",
+        "TaskStatus": "runs.states.TASK_WORDS.items",
+        "LoadStatus": "runs.states.LOAD_WORDS.items",
+        "TaskKind": "runs.states.KIND_WORDS.items",
+    },
 }
 
 LOGGING = {

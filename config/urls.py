@@ -1,10 +1,12 @@
 """Addresses: the admin, the API, its description."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("api/", include("runs.api.urls")),
 ]
+handler404 = "runs.api.problems.not_found"

@@ -46,8 +46,8 @@ def rule_that_matched(task: Task, text: str) -> str:
     known: str | None = getattr(task, "matched_rule", None)
     if known is not None:
         return known
-    found = matching(Task.objects.filter(pk=task.pk), text).values_list("matched_rule", flat=True).first()
-    return found or ""
+    found = matching(Task.objects.filter(pk=task.pk), text).first()
+    return getattr(found, "matched_rule", "")
 
 
 def runs_with_status(text: str) -> list[str]:

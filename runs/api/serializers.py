@@ -1,0 +1,184 @@
+"""Runs, starting them, and data loads as JSON. `status` is the stored word, `status_label` the one people are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from connectors.models import DataSource
+from runs.lifecycle.starting import why_not_retry
+from runs.models import DataLoad, Level, Run
+from runs.states import RunMode
+
+LEVELS = {0: "", **{int(level): level.label for level in Level}}
+
+
+def seconds(row: Any, now: datetime) -> float | None:
+    lasted = row.duration(now=now)
+    return lasted.total_seconds() if lasted is not None else None
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """Needs the annotations of `views.all_runs`, and `now` in the context."""
+
+    url = serializers.HyperlinkedIdentityField(view_name="run-detail")
+    source_name = serializers.CharField(source="source.name", read_only=True)
+    type = serializers.ChoiceField(source="mode", choices=[m.value for m in RunMode], read_only=True)
+    status_label = serializers.CharField(source="get_status_display", read_only=True)
+    duration_seconds = serializers.SerializerMethodField(help_text="So far, while it runs; null before it began.")
+    worst_level_label = serializers.SerializerMethodField(help_text="Of its messages: Info, Warning, Error or empty.")
+    retried_by = serializers.IntegerField(source="retried_by_id", read_only=True, allow_null=True)
+    data_load = serializers.IntegerField(source="data_load_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id",
+            "url",
+            "source",
+            "source_name",
+            "type",
+            "status",
+            "status_label",
+            "outcome",
+            "fault",
+            "phase",
+            "trigger",
+            "requested_by",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "duration_seconds",
+            "task_count",
+            "ended_task_count",
+            "row_count",
+            "live_row_count",
+            "call_count",
+            "message_count",
+            "worst_level",
+            "worst_level_label",
+            "blocked_by",
+            "retry_of",
+            "retried_by",
+            "cancel_requested_at",
+            "cancel_requested_by",
+            "data_load",
+            "version",
+        )
+        read_only_fields = fields
+
+    def get_duration_seconds(self, run: Run) -> float | None:
+        return seconds(run, self.context["now"])
+
+    def get_worst_level_label(self, run: Run) -> str:
+        return LEVELS[run.worst_level]
+
+
+class RunDetailSerializer(RunSerializer):
+    why_not_retry = serializers.SerializerMethodField(help_text="Empty when the run can be retried now.")
+    deadline_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "deadline_at", "why_not_retry")
+        read_only_fields = fields
+
+    def get_why_not_retry(self, run: Run) -> str:
+        refused = why_not_retry(run)
+        return refused.message if refused else ""
+
+
+class TypeSerializer(serializers.Serializer[Any]):
+    type = serializers.ChoiceField(
+        choices=[m.value for m in RunMode],
+        help_text="destructive fetches everything and replaces what is live; incremental adds what changed.",
+    )
+
+    @property
+    def mode(self) -> RunMode:
+        return RunMode(self.validated_data["type"])
+
+
+class StartSerializer(TypeSerializer):
+    source = serializers.PrimaryKeyRelatedField(queryset=DataSource.objects.select_related("connector"))  # type: ignore[assignment]
+
+
+class RetrySerializer(serializers.Serializer[Any]):
+    everything = serializers.BooleanField(
+        default=False, help_text="Extract everything anew, rather than take over what finished tasks have staged."
+    )
+
+
+class CloseSerializer(serializers.Serializer[Any]):
+    force = serializers.BooleanField(help_text="Must be true: workers that still run are fenced off.")
+    reason = serializers.CharField(max_length=500, help_text="Kept in the run's history.")
+
+    def validate_force(self, force: bool) -> bool:
+        if not force:
+            raise serializers.ValidationError("Closing a run by hand needs `force`: true.")
+        return force
+
+
+class CancelAnswerSerializer(serializers.Serializer[Any]):
+    first = serializers.BooleanField(help_text="False when somebody had asked before: then nothing was changed.")
+    requested_by = serializers.CharField(help_text="Who asked first.")
+    requested_at = serializers.DateTimeField()
+    run = RunSerializer()
+
+
+class PastRunSerializer(serializers.Serializer[Any]):
+    run_id = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    row_count = serializers.IntegerField()
+    finished_at = serializers.DateTimeField()
+
+
+class LiveTableSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    row_count = serializers.IntegerField(allow_null=True, help_text="Rows that are live; null before the first load.")
+    live_at = serializers.DateTimeField(allow_null=True)
+
+
+class PastSerializer(serializers.Serializer[Any]):
+    destructive = PastRunSerializer(many=True)
+    incremental = PastRunSerializer(many=True)
+
+
+class PreflightSerializer(serializers.Serializer[Any]):
+    """What a start would meet now. Nothing was started."""
+
+    source = serializers.IntegerField(source="source.pk")  # type: ignore[assignment]
+    source_name = serializers.CharField(source="source.name")
+    type = serializers.CharField(source="mode")
+    accepted = serializers.SerializerMethodField(help_text="Whether a start would be accepted at this moment.")
+    refusal = serializers.CharField(help_text="Why it would not; else empty.")
+    open_run = serializers.IntegerField(source="open_run.pk", allow_null=True, default=None)
+    past = PastSerializer(help_text="The last completed runs of each type, newest first.")
+    tables = LiveTableSerializer(many=True, help_text="The tables of this source as they are live now.")
+
+    def get_accepted(self, facts: Any) -> bool:
+        return not facts.refusal
+
+
+class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
+    source = serializers.IntegerField(source="run.source_id", read_only=True)  # type: ignore[assignment]
+    source_name = serializers.CharField(source="run.source.name", read_only=True)
+    status_label = serializers.CharField(source="get_status_display", read_only=True)
+
+    class Meta:
+        model = DataLoad
+        fields = (
+            "id",
+            "run",
+            "source",
+            "source_name",
+            "status",
+            "status_label",
+            "table_count",
+            "row_count",
+            "note",
+            "created_at",
+            "finished_at",
+        )
+        read_only_fields = fields

@@ -1,0 +1,64 @@
+"""Starting a run over the API: the same answer wherever it is asked for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connectors.api.permissions import require, require_any
+from connectors.models import DataSource
+from runs import preflight
+from runs.api.reading import all_runs
+from runs.api.serializers import PreflightSerializer, RunSerializer
+from runs.errors import Refused
+from runs.lifecycle.starting import Asked
+from runs.lifecycle.starting import request as request_run
+from runs.states import RunMode, RunStatus
+
+NEEDED: Final = {
+    RunMode.INCREMENTAL: "connectors.start_run",
+    RunMode.DESTRUCTIVE: "connectors.start_destructive_run",
+}
+DRY_RUN: Final = OpenApiParameter(
+    "dry_run", bool, description="1 starts nothing and answers 200 with what a start would meet."
+)
+
+
+def may_start(request: Request) -> None:
+    """Before the body is read: a person who may start nothing learns that first. Raises PermissionDenied."""
+    require_any(request, *NEEDED.values())
+
+
+def start(request: Request, source: DataSource, mode: RunMode) -> Response:
+    """201 with the accepted run, or Refused: the rejected run is kept, and the refusal names it and its blocker."""
+    require(request, NEEDED[mode])
+    if _dry(request):
+        return Response(PreflightSerializer(preflight.look(source, mode)).data)
+    run = request_run(source.pk, mode, asked=Asked(actor=request.user.get_username(), trigger="api"))
+    if run.status == RunStatus.REJECTED:
+        raise Refused(
+            f"Run {run.pk} was rejected: run {run.blocked_by_id} is still open. No table was changed.",
+            code="rejected",
+            run_id=run.pk,
+            blocker_id=run.blocked_by_id,
+        )
+    return created(request, run.pk)
+
+
+def created(request: Request, run_id: int) -> Response:
+    """201 with a new run and where it is."""
+    context = {"request": request, "now": timezone.now()}
+    body = RunSerializer(all_runs().get(pk=run_id), context=context).data
+    return Response(body, status=201, headers={"Location": body["url"]})
+
+
+def _dry(request: Request) -> bool:
+    given = request.query_params.get("dry_run", "0").lower()
+    if given not in ("0", "1", "false", "true"):
+        raise ValidationError({"dry_run": ["Give 1 to look without starting, or leave it out."]})
+    return given in ("1", "true")
