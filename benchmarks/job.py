@@ -83,7 +83,7 @@ def main() -> None:
         cpu = time.process_time() - cpu
     if run.status != "completed":
         raise SystemExit(f"{run.outcome} {[m.text + m.detail for m in run.messages.all()]}")
-    rows = warehouse().query('select count(*), sum("id") from "bench"."bench"')[0]
+    rows = warehouse().query('select count(*), sum("id") from "bench"."records"')[0]
     print(
         json.dumps(
             {

@@ -49,6 +49,12 @@ def since(cursor: Cursor, bookmark: str | None) -> str | None:
     return write(read(bookmark) - timedelta(seconds=cursor.look_back), form)
 
 
+def window_start(cursor: Cursor, bookmark: str) -> str:
+    """Where the answers to `since` begin, spelt as the bookmark is: a parameter in whole days asks for more."""
+    asked = since(cursor, bookmark) or bookmark
+    return asked if cursor.format == "as_is" else write(read(asked), _spelling(bookmark))
+
+
 def _spelling(text: str) -> str:
     if NUMBER.fullmatch(text):
         return "epoch_ms" if abs(float(text)) >= MILLISECONDS_FROM else "epoch"

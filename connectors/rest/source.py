@@ -17,7 +17,7 @@ from connectors.protocol import (
     Table,
     Usage,
 )
-from connectors.rest import checking, pagination, partitions, rules
+from connectors.rest import checking, moments, pagination, partitions, rules
 from connectors.rest.auth import MemoryTokens, TokenStore
 from connectors.rest.client import Clock
 from connectors.rest.gate import Gate
@@ -75,6 +75,10 @@ class RestSource:
             for values in partitions.parent_slices(page.lines, fields)
         )
         return partitions.parent_groups(spec.split, slices)
+
+    def window_start(self, endpoint: str, since: str) -> str:
+        cursor = self._spec(endpoint).cursor
+        return moments.window_start(cursor, since) if cursor else since
 
     def read(self, request: ReadRequest, *, stop: Callable[[], bool]) -> Iterator[Page]:
         spec = self._spec(request.endpoint)

@@ -50,7 +50,7 @@ class _Extraction:
 
     def __init__(self, claim: Claim, pulse: Pulse, source: Source, endpoint: Endpoint) -> None:
         self.claim, self.pulse, self.source, self.endpoint = claim, pulse, source, endpoint
-        self.checkpoint: dict[str, Any] = dict(claim.task.checkpoint or {"flushes": 0, "cursor": "", "state": None})
+        self.checkpoint: dict[str, Any] = dict(claim.task.checkpoint or {"flushes": 0, "records": 0, "cursor": "", "state": None})
         self.earlier = (claim.task.call_count, claim.task.throttled_count, claim.task.waited_seconds)
         self.notes: Counter[Note] = Counter()
         self.batches: dict[str, Batch] = {
@@ -115,12 +115,16 @@ class _Extraction:
         for batch, _, part in done.parts:
             if batch == main and part.cursor_max:
                 self.checkpoint["cursor"] = later(self.checkpoint["cursor"], part.cursor_max)
-        self.checkpoint |= {"flushes": self.checkpoint["flushes"] + 1, "state": done.pages[-1].state}
+        self.checkpoint |= {
+            "flushes": self.checkpoint["flushes"] + 1,
+            "records": self.checkpoint["records"] + done.record_count,
+            "state": done.pages[-1].state,
+        }
         working.checkpoint(
             self.claim,
             commit=lambda: batches.commit(done),
             state=self.checkpoint,
-            page_count=self.claim.task.page_count + done.pages[-1].number,
+            page_count=done.pages[-1].number,
             **self._usage(),
         )
         warnings = [warning for _, _, part in done.parts for warning in in_words(part, self.endpoint)]
@@ -131,11 +135,12 @@ class _Extraction:
             level = Level.WARNING if note.level == "warning" else Level.INFO
             journal.say(self.claim.run, level, note.text, code=note.code, task=self.claim.task, count=count)
         self._say_when_empty()
-        empty = {} if self.checkpoint["flushes"] else {self.batches[t.name].pk: 0 for t in self.endpoint.tables}
+        filled = set(self.claim.task.tables.values_list("batch", flat=True))
+        empty = {batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled}
         return Outcome(output={"cursor": self.checkpoint["cursor"], **self._usage()}, tables=empty)
 
     def _say_when_empty(self) -> None:
-        if self.checkpoint["flushes"]:
+        if self.checkpoint["records"]:
             return
         where = f"“{self.claim.task.name}”"
         if self.claim.task.since:

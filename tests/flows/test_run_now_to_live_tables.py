@@ -1,5 +1,7 @@
 """From "Run now" to live tables, and everything that must be right along the way."""
 
+from decimal import Decimal
+
 import pytest
 
 from connectors.models import Bookmark
@@ -19,9 +21,9 @@ def test_a_run_brings_every_row_exactly(house):
     assert run.status == RunStatus.COMPLETED, [m.text + m.detail for m in run.messages.all()]
     assert house.count("flights.airlines") == 16
     assert house.count("flights.planes") == 3322
-    wanted = sorted((r["faa"], r["name"], r["location__lat"], r["location__lon"]) for r in expected.airports())
+    exact = [(r["faa"], r["name"], Decimal(str(r["location__lat"])), Decimal(str(r["location__lon"]))) for r in expected.airports()]
     got = house.rows('select faa, name, "location__lat", "location__lon" from flights.airports order by faa')
-    assert [tuple(row) for row in got] == wanted
+    assert [tuple(row) for row in got] == sorted(exact)
 
 
 def test_the_count_chain_is_whole_and_the_data_load_exists(house):
