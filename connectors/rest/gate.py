@@ -162,14 +162,14 @@ def _with_tls(plain: socket.socket, destination: Destination) -> socket.socket:
     if destination.scheme == "http":
         return plain
     try:
-        return _tls_context().wrap_socket(plain, server_hostname=destination.host)
+        return tls_context().wrap_socket(plain, server_hostname=destination.host)
     except BaseException:
         plain.close()
         raise
 
 
 @functools.cache
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """The system's certificates, which a company may have extended; without a system store those of certifi."""
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()

@@ -177,6 +177,8 @@ class Wire:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": AGENT}
         headers |= {**request.headers, **request.secret}
+        if connection.sock is None:  # before the next lines, since a bad certificate is a ValueError too
+            connection.connect()
         try:
             connection.request(request.method, target, body=request.body, headers=headers)
         except (ValueError, UnicodeError, http.client.InvalidURL) as error:

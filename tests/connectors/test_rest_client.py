@@ -1,4 +1,4 @@
-"""How patiently a source is called: waits that are asked for, trouble that passes, trouble that does not, and stopping."""
+"""How patiently a source is called: waits that are asked for, trouble that passes or does not, and stopping."""
 
 import gzip
 import threading
@@ -216,7 +216,7 @@ def test_a_source_that_never_answers_times_out() -> None:
 
     with scripted(lambda _: Reply(before=lambda: release.wait(10))) as server:
         source = real_source(server.url, "client: {read_timeout: 0.2, attempts: 2}")
-        with pytest.raises(SourceError, match="no answer came in time. Tried 2 times") as caught:
+        with pytest.raises(SourceError, match=r"no answer came in time\. Tried 2 times") as caught:
             read_all(source)
         release.set()
 
@@ -244,7 +244,7 @@ def test_an_answer_that_drips_is_given_up() -> None:
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         source = real_source(f"http://127.0.0.1:{port}", "client: {answer_timeout: 0.3, attempts: 1}")
-        with pytest.raises(SourceError, match="not complete after 0.3 seconds"):
+        with pytest.raises(SourceError, match=r"not complete after 0\.3 seconds"):
             read_all(source)
         thread.join(5)
 

@@ -1,4 +1,4 @@
-"""A scripted HTTP source on loopback: real sockets, one function that answers, every call kept. And a clock to match."""
+"""A scripted HTTP source on loopback: real sockets, one function that answers, every call kept; and a clock."""
 
 import json
 import socket
