@@ -14,7 +14,8 @@ from ingestion.warehouse.base import LoadFault, Part
 from ingestion.warehouse.duck_file import DuckSession
 from ingestion.warehouse.sql import PART, Shape, literal, names, stored
 
-LINE_SIZES: Final = (2_097_152, 67_108_864)  # DuckDB's own limit first: buffers grow with it
+# A longer line than DuckDB's default takes larger buffers: those are used only where one is met.
+READING: Final = ("parallel = true", "parallel = false, max_line_size = 67108864, buffer_size = 134217728")
 FORMAT: Final = (
     "header = false, auto_detect = false, strict_mode = true, compression = 'gzip', delim = ',', quote = '\"', "
     "escape = '\"', new_line = '\\n', nullstr = '\\N', allow_quoted_nulls = false"
@@ -27,20 +28,20 @@ def load_part(session: DuckSession, table: str, shape: Shape, part: Part) -> int
     """Insert one part; answers the number of rows inserted."""
     types = {**shape, PART: "BIGINT"}
     with _local(part) as path:
-        for size in LINE_SIZES:
-            source = _read_csv(path, {name: types[name] for name in part.columns}, size)
+        for reading in READING:
+            source = _read_csv(path, {name: types[name] for name in part.columns}, reading)
             columns = names(part.columns)
             try:
                 return session.run(f"INSERT INTO {stored(table)} ({columns}) SELECT {columns} FROM {source}")
             except duckdb.Error as error:
-                if "Maximum line size" not in str(error) or size == LINE_SIZES[-1]:
+                if "Maximum line size" not in str(error) or reading == READING[-1]:
                     raise _unreadable(part, error) from error
-    raise AssertionError("the last size either loads or raises")
+    raise AssertionError("the last way either loads or raises")
 
 
-def _read_csv(path: Path, types: Mapping[str, str], line_size: int) -> str:
+def _read_csv(path: Path, types: Mapping[str, str], reading: str) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
-    return f"read_csv({literal(str(path))}, columns = {{{columns}}}, max_line_size = {line_size:d}, {FORMAT})"
+    return f"read_csv({literal(str(path))}, columns = {{{columns}}}, {reading}, {FORMAT})"
 
 
 @contextmanager
@@ -64,6 +65,12 @@ def _local(part: Part) -> Iterator[Path]:
 
 def _unreadable(part: Part, error: duckdb.Error) -> Exception:
     """A fault of this part's data; any other error as it is."""
+    if isinstance(error, duckdb.IOException) and "gzip" in str(error).lower():
+        return LoadFault(
+            f"The staged file {part.uri} is cut off or damaged: it cannot be unpacked.",
+            advice="Retry the run: the file is made again from the source.",
+            detail=str(error),
+        )
     if not isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.DataError):
         return error
     text = str(error)

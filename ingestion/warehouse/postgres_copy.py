@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import psycopg
 from isal import isal_zlib
@@ -16,6 +16,7 @@ from ingestion.warehouse.sql import names, stored
 
 BLOCK: Final = 1 << 18
 GZIP: Final = 31  # zlib's number for a gzip header and trailer, with its checksum verified
+DAMAGED: Final = cast(type[Exception], IsalError)  # its stub calls the class an instance
 OPTIONS: Final = r"(FORMAT csv, NULL '\N')"
 PLACE: Final = re.compile(r"line (\d+)(?:, column (\w+))?")
 EXPECTED: Final = {
@@ -43,7 +44,7 @@ def copy_part(session: PostgresSession, table: str, part: Part, stop: threading.
         raise _unreadable(session, table, part, error) from error
     except psycopg.errors.ProgramLimitExceeded as error:
         raise _too_large(part, error) from error
-    except (EOFError, IsalError) as error:
+    except (EOFError, DAMAGED) as error:
         raise LoadFault(
             f"The staged file {part.uri} is cut off or damaged: it cannot be unpacked.",
             advice="Retry the run: the file is made again from the source.",

@@ -141,32 +141,39 @@ def _agree(engine: Engine[S], session: S, change: TableChange, staged: Generatio
     """The columns after this load: what the store has, joined with what is staged and what was agreed."""
     shape = dict(engine.current_shape(session, change.target))
     wanted = dict(engine.columns(session, staged.table))
-    unknown = {column.name for column in change.columns if column.type.kind == "null"}
-    wanted |= {c.name: engine.dialect.type_of(c.type) for c in change.columns if c.name not in wanted | shape}
-    wanted |= {c.name: engine.dialect.type_of(c.type) for c in change.columns if c.name not in unknown}
+    empty = {column.name for column in change.columns if column.type.kind == "null"}  # any type suits them
+    for column in change.columns:
+        if column.name not in empty or column.name not in wanted:
+            wanted[column.name] = engine.dialect.type_of(column.type)
     for name, after in wanted.items():
-        before = shape.get(name)
-        if before is None:
-            shape[name] = after
-        elif before != after and not engine.dialect.widens(after, before) and name not in unknown:
-            _refuse_narrowing(engine, session, change, name, (before, after))
-            shape[name] = after
+        before = shape.get(name, after)
+        if name not in shape or (before != after and name not in empty):
+            shape[name] = _common(engine, session, change, name, (before, after))
     return shape
 
 
-def _refuse_narrowing(engine: Engine[S], session: S, change: TableChange, name: str, types: tuple[str, str]) -> None:
-    """A column may change to a type that does not hold its old one only while it has no values at all."""
+def _common(engine: Engine[S], session: S, change: TableChange, name: str, types: tuple[str, str]) -> str:
+    """The type for a column that is live as one and wanted as another. One that holds no values takes any."""
+    before, after = types
+    if before == after or engine.dialect.widens(before, after):
+        return after
     live = _generation(session, books.live(session, change.target.dataset).generation)
-    if live and not engine.dialect.widens(*types):
-        _refuse_values(session, change, live.table, name, types)
+    if live is None or name not in engine.columns(session, live.table) or not _has_values(session, live.table, name):
+        return after
+    if engine.dialect.widens(after, before):
+        return before
+    raise _incompatible(change, name, types)
 
 
-def _refuse_values(session: Session, change: TableChange, table: str, name: str, types: tuple[str, str]) -> None:
-    if session.rows(f"SELECT 1 FROM {stored(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"):
-        raise SchemaFault(
-            f"The column {name} of {change.target.name} cannot become {types[1]}: it holds values of type {types[0]}.",
-            advice="Reset the table's columns to what is live, or load it into a new table.",
-        )
+def _has_values(session: Session, table: str, name: str) -> bool:
+    return bool(session.rows(f"SELECT 1 FROM {stored(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+
+def _incompatible(change: TableChange, name: str, types: tuple[str, str]) -> SchemaFault:
+    return SchemaFault(
+        f"The column {name} of {change.target.name} cannot become {types[1]}: it holds values of type {types[0]}.",
+        advice="Reset the table's columns to what is live, or load it into a new table.",
+    )
 
 
 def _conform(engine: Engine[S], session: S, change: TableChange, staged: Generation, shape: Shape) -> None:
@@ -177,8 +184,8 @@ def _conform(engine: Engine[S], session: S, change: TableChange, staged: Generat
         if before is None:
             session.run(f"ALTER TABLE {stored(staged.table)} ADD COLUMN {quote(name)} {after}")
         elif before != after:
-            if not engine.dialect.widens(before, after):
-                _refuse_values(session, change, staged.table, name, (before, after))
+            if not engine.dialect.widens(before, after) and _has_values(session, staged.table, name):
+                raise _incompatible(change, name, (before, after))
             value = engine.dialect.cast(quote(name), before, after)
             session.run(f"ALTER TABLE {stored(staged.table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
 
