@@ -11,8 +11,9 @@ from ingestion.formats import exact, native
 from ingestion.formats.base import ConvertedPart, TableSpec
 from ingestion.formats.declared import declare
 from ingestion.formats.duck import private_duck
-from ingestion.formats.facts import NotANumber, settle
-from ingestion.formats.native import Loaded, NeedsExact
+from ingestion.formats.facts import settle
+from ingestion.formats.native import Loaded
+from ingestion.formats.reader import NeedsExact
 from ingestion.formats.scan import Survey, survey
 from ingestion.formats.tables import Filled, Stager
 
@@ -34,7 +35,7 @@ def convert(
     seen = survey(spool)
     try:
         return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=False)
-    except (NeedsExact, NotANumber):
+    except NeedsExact:
         return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=True)
 
 

@@ -22,7 +22,7 @@ def private_duck(folder: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConne
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'")  # what a time without an offset means
         yield connection
     finally:
         connection.close()

@@ -5,7 +5,7 @@ A column of JSON text tells its kinds by first characters: `"` a string, a digit
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import duckdb
 from ingestion.blueprint.types import (
     BOOLEAN,
     DATE,
+    DOUBLE_DIGITS,
     JSON,
     MAX_DIGITS,
     NULL,
@@ -31,25 +32,33 @@ TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 ZONE: Final = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
 DATE_LIKE: Final = re.compile(DAY)
 TIME_LIKE: Final = re.compile(f"{DAY}[T ]{TIME}{ZONE}?")
+DATE_LENGTH: Final = 10
+FIRST_YEAR: Final = "0001"
 EDGES: Final = "('0001-01-01', '9999-12-31')"  # where an offset could leave the years that every warehouse knows
+ODD: Final = "('NaN', 'Infinity', '-Infinity')"
 WELL_FORMED: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-
-
-class NotANumber(Exception):  # noqa: N818 - a decision, no error
-    """The native reader took "nan" or "inf" for a number, which JSON does not know."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """The first look at a column: how many values, the least and the greatest as text, the longest in bytes."""
+    """A look at a column: how many values, the least and the greatest as text, the longest in bytes; of numbers, which
+    signs are in them; of others, whether any is JSON with an object in it, or spelled like a number that is none."""
 
     count: int
-    low: str
-    high: str
-    longest: int
+    low: str = ""
+    high: str = ""
+    longest: int = 0
+    points: bool = False
+    powers: bool = False
+    objects: bool = False
+    oddities: bool = False
 
     def all_start_with(self, start: str) -> bool:
         return self.count > 0 and self.low.startswith(start) and self.high.startswith(start)
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.count > 0 and self.low[0] in NUMERIC and self.high[0] in NUMERIC
 
 
 @dataclass(frozen=True)
@@ -69,16 +78,48 @@ class Fact:
 
 
 def measure(duck: duckdb.DuckDBPyConnection, table: str, leaves: Sequence[Leaf]) -> dict[str, Span]:
-    """The spans of a table's columns, by id."""
+    """The spans of a table's columns, by id. Columns are asked together: a query has its price too."""
     spans = {}
     for start in range(0, len(leaves), AT_ONCE):
         some = leaves[start : start + AT_ONCE]
         asked = ", ".join(f"count({x.id}), min({x.id}), max({x.id}), max(strlen({x.id}))" for x in some)
-        answer = ones(duck, f"SELECT {asked} FROM {table}")
-        for offset, leaf in enumerate(some):
-            count, low, high, longest = answer[4 * offset : 4 * offset + 4]
-            spans[leaf.id] = Span(count, low or "", high or "", longest or 0)
+        for leaf, found in zip(some, _by(4, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
+            count, low, high, longest = found
+            spans[leaf.id] = Span(count, low, high, longest) if count else Span(0)
+        spans |= _look_closer(duck, table, [leaf for leaf in some if spans[leaf.id].count], spans)
     return spans
+
+
+def _look_closer(
+    duck: duckdb.DuckDBPyConnection, table: str, leaves: Sequence[Leaf], spans: Mapping[str, Span]
+) -> dict[str, Span]:
+    if not leaves:
+        return {}
+    asked = ", ".join(_question(leaf, spans[leaf.id]) for leaf in leaves)
+    closer = {}
+    for leaf, (first, second, odd) in zip(leaves, _by(3, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
+        span = spans[leaf.id]
+        told = {"points": first, "powers": second} if leaf.raw and span.is_numeric else {"objects": first}
+        closer[leaf.id] = replace(span, oddities=bool(odd), **told)
+    return closer
+
+
+def _question(leaf: Leaf, span: Span) -> str:
+    v = leaf.id
+    if leaf.raw and span.is_numeric:
+        return f"bool_or(contains({v}, '.')), bool_or(contains({v}, 'e')), bool_or(right({v}, 1) > '9')"
+    odd = f"bool_or(contains({v}, 'NaN') OR contains({v}, 'Infinity'))" if leaf.raw else f"bool_or({v} IN {ODD})"
+    return f"{f'bool_or({is_container(leaf)})' if span.high >= '[' else 'false'}, false, {odd}"
+
+
+def is_container(leaf: Leaf) -> str:
+    """Is the value JSON text with an object in it? In a column of strings it may be one that only looks so."""
+    test = f"{leaf.id}[1] IN ('[', '{{') AND contains({leaf.id}, '{{')"
+    return test if leaf.raw else f"{test} AND json_valid({leaf.id})"
+
+
+def _by(size: int, row: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (row[start : start + size] for start in range(0, len(row), size))
 
 
 def settle(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) -> Fact:
@@ -87,7 +128,7 @@ def settle(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) 
         return Fact(leaf, leaf.id, NULL)
     if not leaf.raw:
         return _string(duck, table, leaf, leaf.id, span)
-    if span.low[0] in NUMERIC and span.high[0] in NUMERIC:
+    if span.is_numeric:
         return _number(duck, table, leaf, leaf.id, span)
     if span.low in ("true", "false") and span.high in ("true", "false"):
         return Fact(leaf, leaf.id, BOOLEAN)
@@ -107,35 +148,31 @@ def _mixed(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) 
 def _string(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
     if not all(TIME_LIKE.fullmatch(end) or DATE_LIKE.fullmatch(end) for end in (span.low, span.high)):
         return Fact(leaf, sql, TEXT)
-    return Fact(leaf, sql, when(duck, table, sql, span.count) or TEXT)
+    return Fact(leaf, sql, when(duck, table, sql, span) or TEXT)
 
 
-def when(duck: duckdb.DuckDBPyConnection, table: str, sql: str, count: int) -> Type | None:
-    """DATE or TIMESTAMP if every value is one, strictly."""
-    dates, times = ones(
+def when(duck: duckdb.DuckDBPyConnection, table: str, sql: str, span: Span) -> Type | None:
+    """DATE or TIMESTAMP if every value is one, strictly: not only in the eyes of a lenient cast."""
+    rows = f"(SELECT {sql} AS v FROM {table})"
+    if DATE_LIKE.fullmatch(span.low) and DATE_LIKE.fullmatch(span.high):
+        (dates,) = ones(duck, f"SELECT count(*) FILTER (CAST(TRY_CAST(v AS DATE) AS VARCHAR) = v) FROM {rows}")
+        if dates == span.count and span.longest == DATE_LENGTH and span.low >= FIRST_YEAR:
+            return DATE
+    (times,) = ones(
         duck,
-        f"""SELECT count(*) FILTER (strlen(v) = 10 AND CAST(day AS VARCHAR) = v AND v >= '0001'),
-            count(*) FILTER (strlen(v) > 10 AND day IS NOT NULL AND v >= '0001'
-                AND regexp_full_match(v, '{DAY}[T ]{TIME}{ZONE}?')
-                AND NOT (left(v, 10) IN {EDGES} AND regexp_matches(v, '[+-][0-9:]+$')))
-        FROM (SELECT v, TRY_CAST(left(v, 10) AS DATE) AS day FROM (SELECT {sql} AS v FROM {table}))""",
+        f"""SELECT count(*) FILTER (regexp_full_match(v, '{DAY}(?:[T ]{TIME}{ZONE}?)?') AND v >= '{FIRST_YEAR}'
+            AND TRY_CAST(left(v, {DATE_LENGTH}) AS DATE) IS NOT NULL
+            AND NOT (left(v, {DATE_LENGTH}) IN {EDGES} AND regexp_matches(v, 'T?[ 0-9:.]+[+-][0-9:]+$')))
+        FROM {rows}""",
     )
-    if dates + times < count:
-        return None
-    return TIMESTAMP if times else DATE
+    return TIMESTAMP if times == span.count else None
 
 
 def _number(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
-    points, powers, letters = ones(
-        duck,
-        f"""SELECT bool_or(contains(v, '.')), bool_or(contains(v, 'e')), bool_or(contains(lower(v), 'n'))
-        FROM (SELECT {sql} AS v FROM {table})""",
-    )
-    if letters:
-        raise NotANumber(leaf.source)
-    if not points and not powers:
+    if not span.points and not span.powers:
         return _whole(duck, table, leaf, sql, span)
-    return _decimal(duck, table, leaf, sql, powers=bool(powers))
+    plain = None if span.powers else _plain_decimal(duck, table, leaf, sql)
+    return plain or _decimal(duck, table, leaf, sql, powers=span.powers)
 
 
 def _whole(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:
@@ -150,6 +187,19 @@ def _whole(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, sp
     if kind.kind == "integer":
         kind = replace(kind, digits=digits)
     return Fact(leaf, sql, kind, too_long=long if kind.kind == "text" else 0)
+
+
+def _plain_decimal(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str) -> Fact | None:
+    """A cheap look that is one digit too generous at most; None where digits are so many that it matters."""
+    before, after, whole = ones(
+        duck,
+        f"""SELECT max(strpos(v, '.')), max(if(strpos(v, '.') > 0, strlen(v) - strpos(v, '.'), 0)),
+        max(if(strpos(v, '.') > 0, 0, strlen(v))) FROM (SELECT {sql} AS v FROM {table})""",
+    )
+    width = max(before - 1, whole)
+    if width + after > DOUBLE_DIGITS:
+        return None
+    return Fact(leaf, sql, number(whole=width, scale=after, digits=width + after, fits_64_bits=False))
 
 
 def _decimal(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, *, powers: bool) -> Fact:
@@ -186,9 +236,11 @@ def ones(duck: duckdb.DuckDBPyConnection, sql: str) -> Sequence[Any]:
 def numbers(duck: duckdb.DuckDBPyConnection, table: str, fact: Fact) -> Fact | None:
     """A text column as the numbers it spells; None where it spells anything else."""
     lower = f"lower({fact.sql})"
-    spelled, count, longest = ones(
+    spelled, points, powers, count, longest = ones(
         duck,
-        f"""SELECT bool_and(regexp_full_match(v, '{WELL_FORMED}')), count(v), max(strlen(v))
-        FROM (SELECT {lower} AS v FROM {table})""",
+        f"""SELECT bool_and(regexp_full_match(v, '{WELL_FORMED}')), bool_or(contains(v, '.')),
+        bool_or(contains(v, 'e')), count(v), max(strlen(v)) FROM (SELECT {lower} AS v FROM {table})""",
     )
-    return _number(duck, table, fact.leaf, lower, Span(count, "0", "9", longest)) if spelled else None
+    if not spelled:
+        return None
+    return _number(duck, table, fact.leaf, lower, Span(count, "0", "9", longest, points=points, powers=powers))

@@ -14,15 +14,18 @@ FIRST_SAMPLE: Final = 120  # lines from the spool's head, then a few from every 
 BLOCK_SAMPLE: Final = 16
 EXACT_DIGITS: Final = 15  # a decimal of so many significant digits survives a double unchanged
 
-# Digits become 0 and E becomes e: a long number is then a fixed string, which is found at memory speed.
+# More than 15 digits with a point among them have 9 behind it or 8 before it. Found by the point, so at memory speed.
+LONG_DECIMAL: Final = re.compile(rb"\.(?:[0-9]{9,}|(?<=[0-9]{8}\.)[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# A long mantissa without a point, and exponents below a double's: fixed strings once digits are 0 and E is e.
 SHAPE: Final = bytes(48 if 48 <= byte < 58 else 101 if byte == 69 else byte for byte in range(256))
-# More than 15 digits with a point among them have 9 behind it or 8 before it; then exponents beyond a double.
-LONG: Final = ((b".000000000", 0), (b"00000000.0", 8), (b"0" * 16 + b"e", 16), (b"0e-000", 1))
-HEAD: Final = re.compile(rb"-?[0-9][0-9.]*\Z")
-TAIL: Final = re.compile(rb"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+POWERS: Final = (b"0" * 16 + b"e", b"0e-000")
+POWER: Final = re.compile(rb"[eE][+-]?[0-9]+")
+HALF: Final = re.compile(rb"[0-9.]+(?:[eE][+-]?[0-9]+)?")
+NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 WINDOW: Final = 40
 VALUE_STARTS: Final = b":,[ \t-"
 VALUE_ENDS: Final = b",]} \t\r\n"
+STARTS: Final = (b":", b",", b"[")
 NO_NUMBERS: Final = (b"NaN", b"Infinity")
 
 
@@ -48,6 +51,11 @@ def survey(spool: Sequence[Path]) -> Survey:
     return seen
 
 
+def has_no_numbers(spool: Sequence[Path]) -> bool:
+    """Is there NaN or an infinity outside of strings?"""
+    return any(_is_value(block, word) for path in spool for block in _blocks(path) for word in NO_NUMBERS)
+
+
 def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -61,10 +69,7 @@ def _head(block: bytes, count: int) -> list[bytes]:
 def _reason(block: bytes) -> str:
     if b"\\u0000" in block:
         return "nul"
-    if any(_is_value(block, word) for word in NO_NUMBERS):
-        return "nan"
-    shape = block.translate(SHAPE)
-    return "digits" if any(_is_lossy(block, shape, mark, core) for mark, core in LONG) else ""
+    return "digits" if _is_lossy(block) else ""
 
 
 def _is_value(block: bytes, word: bytes) -> bool:
@@ -78,29 +83,42 @@ def _is_value(block: bytes, word: bytes) -> bool:
     return False
 
 
-def _is_lossy(block: bytes, shape: bytes, mark: bytes, core: int) -> bool:
-    """Is there a number around any place of `mark` that a double would change?"""
+def _is_lossy(block: bytes) -> bool:
+    """Is there a number that a double would change?"""
+    for found in LONG_DECIMAL.finditer(block):
+        start, end = found.span()
+        head = block[max(0, start - WINDOW) : end]
+        number = head[head.rfind(b":") + 1 :]
+        try:
+            if repr(float(number)).encode() == number:
+                continue  # by far the most: a full-blown double, printed by a machine
+        except ValueError:
+            pass
+        if not _survives(block, start, end):
+            return True
+    shape = block.translate(SHAPE)
+    return any(_has_power(block, shape, mark, mark.index(b"e")) for mark in POWERS)
+
+
+def _has_power(block: bytes, shape: bytes, mark: bytes, offset: int) -> bool:
     at = shape.find(mark)
     while at >= 0:
-        middle = at + core
-        tail = TAIL.match(block, middle)
-        end = tail.end() if tail else middle
-        if not _survives(block, middle, end):
+        found = POWER.match(block, at + offset)
+        if found and not _survives(block, *found.span()):
             return True
-        at = shape.find(mark, max(end, at + 1))
+        at = shape.find(mark, at + offset)
     return False
 
 
-def _survives(block: bytes, middle: int, end: int) -> bool:
-    start = max(0, middle - WINDOW)
-    head = HEAD.search(block[start:middle])
-    if head is None:
+def _survives(block: bytes, start: int, end: int) -> bool:
+    """Does the number that ends here keep its value? Text that only looks like one is none of our business."""
+    head = block[max(0, start - WINDOW) : end]
+    number = head[max(head.rfind(mark) for mark in STARTS) + 1 :].lstrip(b" \t")
+    if end < len(block) and block[end] not in VALUE_ENDS:
         return True
-    begin = start + head.start()
-    if begin == start and start > 0:
-        return False  # longer than the window: let the exact path look
-    is_value = begin > 0 and block[begin - 1] in VALUE_STARTS and (end == len(block) or block[end] in VALUE_ENDS)
-    return not is_value or keeps(block[begin:end].decode())
+    if len(number) == len(head) and start > WINDOW:
+        return HALF.fullmatch(number) is None  # longer than the window: the exact path shall look
+    return NUMBER.fullmatch(number) is None or keeps(number.decode())
 
 
 def keeps(number: str) -> bool:

@@ -60,6 +60,11 @@ class Shape:
         return self.kinds == {"array"} and self.elements is not None and self.elements.is_object
 
     @property
+    def is_raw(self) -> bool:
+        """Is a column of this read as JSON text, which keeps kinds apart? Plain strings are cheaper, where they do."""
+        return "string" not in self.kinds or bool(self.kinds & {"object", "array"})
+
+    @property
     def usual_keys(self) -> tuple[str, ...]:
         return self.orders.most_common(1)[0][0] if self.orders else ()
 
@@ -119,9 +124,7 @@ def lay_out(shape: Shape, specs: Sequence[TableSpec]) -> list[Layout]:
 
 def _layout(spec: TableSpec, shape: Shape, array: tuple[str, ...], taken: set[tuple[str, ...]]) -> Layout:
     found = [(keys, leaf) for keys, leaf in leaves_of(shape) if keys not in taken]
-    leaves = tuple(
-        Leaf(f"c{number}", keys, "string" not in leaf.kinds) for number, (keys, leaf) in enumerate(found[:MOST_COLUMNS])
-    )
+    leaves = tuple(Leaf(f"c{number}", keys, leaf.is_raw) for number, (keys, leaf) in enumerate(found[:MOST_COLUMNS]))
     return Layout(spec, shape, array, leaves, tuple(keys for keys, _ in found[MOST_COLUMNS:]))
 
 
