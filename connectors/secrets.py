@@ -22,7 +22,7 @@ NAMED: Final = re.compile(
     rf"""(?P<name>["']?{KEY_NAMES}["']?\s*[:=]\s*)(?:(?:Bearer|Basic)\s+)?(?P<value>"[^"]*"|'[^']*'|[^\s,;&"'}}\]]+)""",
     re.IGNORECASE,
 )
-BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+(?=\S*[0-9=])[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 
 
 class SealError(Exception):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from connectors.manifest import Cursor, DateWindows, EndpointSpec, ParentRecords, ValueList, placeholders
@@ -28,9 +29,9 @@ def date_windows(split: DateWindows, since: date | None, *, values: templating.V
     end = _day(templating.fill(split.end, values), now)
     if split.end == "now":
         end += ONE_DAY
-    windows = list(_windows(split, start, end))
+    windows = list(islice(_windows(split, start, end), MAX_PARTITIONS + 1))
     if len(windows) > MAX_PARTITIONS:
-        raise _too_many(len(windows))
+        raise _too_many()
     kept = [
         (max(first, since), last) if since else (first, last) for first, last in windows if not since or last > since
     ]
@@ -132,9 +133,9 @@ def _day(text: str, now: str) -> date:
     return moments.read(now if text == "now" else text).date()
 
 
-def _too_many(count: int) -> SourceError:
+def _too_many() -> SourceError:
     return SourceError(
-        f"The endpoint would be cut into {count:,} partitions; at most {MAX_PARTITIONS:,} are possible.",
+        f"The endpoint would be cut into more than {MAX_PARTITIONS:,} partitions.",
         fault=Fault.CONFIG,
         advice="Choose a longer `partition.step` or a later `partition.start` in the manifest.",
     )

@@ -46,17 +46,24 @@ def _as_utf8(body: bytes, charset: str) -> bytes:
     body = body.removeprefix(BOM)
     if body.isascii() and name in ("utf-8", "ascii"):
         return body
-    try:
-        if name in ("utf-8", "ascii"):  # many sources say ASCII and send UTF-8
-            _check_utf8(body)
-            return body
-        return body.decode(name).removeprefix("\ufeff").encode()
-    except UnicodeError as error:
+    text = _utf8_of(body, name)
+    if text is None:  # raised here, since a UnicodeError would carry the body along
         raise SourceError(
             f'The answer holds bytes that are not "{charset}"',
             fault=Fault.DATA,
             advice="Ask the source's operator which character set it sends, and that it says so in Content-Type.",
-        ) from error
+        )
+    return text
+
+
+def _utf8_of(body: bytes, name: str) -> bytes | None:
+    try:
+        if name not in ("utf-8", "ascii"):
+            return body.decode(name).removeprefix("\ufeff").encode()
+        _check_utf8(body)  # also for ASCII, which many sources say who send UTF-8
+    except UnicodeError:
+        return None
+    return body
 
 
 def _check_utf8(body: bytes) -> None:

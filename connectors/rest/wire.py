@@ -25,6 +25,7 @@ CHUNK: Final = 1 << 18
 MAX_HOPS: Final = 5
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 GZIP_WINDOW: Final = 31
+ENDED: Final = (http.client.BadStatusLine, ConnectionResetError, BrokenPipeError)
 DAMAGED: Final = cast("type[Exception]", IsalError)  # its stub calls the class an instance
 AGENT: Final = "Headgate/0.1"
 
@@ -159,6 +160,16 @@ class Wire:
 
     def _exchange(self, destination: Destination, request: Request) -> Answer:
         connection = self._take(destination)
+        kept = connection.sock is not None
+        try:
+            return self._once(connection, destination, request)
+        except WireError as error:
+            if not kept or not isinstance(error.__cause__, ENDED):
+                raise
+        # the source ended the kept connection just as we used it: no trouble of the source, so once more on a new one
+        return self._once(self._take(destination, fresh=True), destination, request)
+
+    def _once(self, connection: _Connection, destination: Destination, request: Request) -> Answer:
         keep = False
         try:
             answer, keep = self._converse(connection, request)
@@ -193,7 +204,7 @@ class Wire:
         )
         return answer, not response.will_close
 
-    def _take(self, destination: Destination) -> _Connection:
+    def _take(self, destination: Destination, *, fresh: bool = False) -> _Connection:
         stale: list[_Connection] = []
         with self._lock:
             if self._closed:
@@ -201,7 +212,7 @@ class Wire:
             kept = self._idle.get(destination.origin, [])
             while kept and not kept[-1].is_fresh():
                 stale.append(kept.pop())
-            connection = kept.pop() if kept else _Connection(destination, self.gate, self.limits)
+            connection = kept.pop() if kept and not fresh else _Connection(destination, self.gate, self.limits)
             self._busy.add(connection)
         for one in stale:
             one.close()

@@ -80,8 +80,10 @@ def test_the_documentation_names_every_key() -> None:
         "- {name: a, path: /a, zz: 1, cursor: {field: f, param: p, zz: 1}, tables: [{name: t, zz: 1}],"
         " responses: [{action: fail, zz: 1, when: {path: p, zz: 1}}],"
         " pagination: {style: page, zz: 1}, partition: {by: date, start: 2020-01-01, zz: 1}}\n"
-        "- {name: b, path: /b, pagination: {style: cursor, path: x, zz: 1}, partition: {by: list, values: [1], zz: 1}}\n"
-        "- {name: c, path: /c, pagination: {style: offset, size: 1, zz: 1}, partition: {by: parent, endpoint: a, zz: 1}}"
+        "- {name: b, path: /b, pagination: {style: cursor, path: x, zz: 1},"
+        " partition: {by: list, values: [1], zz: 1}}\n"
+        "- {name: c, path: /c, pagination: {style: offset, size: 1, zz: 1},"
+        " partition: {by: parent, endpoint: a, zz: 1}}"
     )
     keys = {key for line in unknown if "use one of" in line for key in line.split("use one of ")[1].split(", ")}
 

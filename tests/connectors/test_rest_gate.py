@@ -1,4 +1,4 @@
-"""The outbound gate: what is not public is not called, however it is spelled, and what was checked is what is called."""
+"""The outbound gate: what is not public is not called, however it is spelled; what was checked is what is called."""
 
 import socket
 import ssl

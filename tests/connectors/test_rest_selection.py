@@ -185,6 +185,6 @@ def test_a_character_cut_off_at_the_end_is_an_error() -> None:
 
 @pytest.mark.parametrize("charset", ["martian", "zip", "unicode_escape", "hex", "idna", "rot13", "utf-8\x00x"])
 def test_an_unknown_character_set_is_an_error(charset: str) -> None:
-    with pytest.raises(SourceError, match='not known|not "') as caught:
+    with pytest.raises(SourceError, match=r'not known|not "') as caught:
         select(b'{"data":["\xff"]}', content_type=f"application/json; charset={charset}")
     assert caught.value.fault is Fault.DATA
