@@ -153,7 +153,8 @@ SWEEP_SECONDS = env.float("HEADGATE_SWEEP_SECONDS", default=5)
 WAKE_AGAIN_SECONDS = env.float("HEADGATE_WAKE_AGAIN_SECONDS", default=10)
 CANCEL_DEADLINE_SECONDS = env.float("HEADGATE_CANCEL_DEADLINE_SECONDS", default=180)
 RETRY_WAITS = tuple(env.list("HEADGATE_RETRY_WAITS", cast=float, default=[10, 30, 90, 270]))
-FAILURES_WITHOUT_PROGRESS, FAILURES_WITH_PROGRESS, LOST_LEASES = 5, 20, 3
+FAILURES_WITHOUT_PROGRESS, FAILURES_WITH_PROGRESS = 5, 20
+LOST_LEASES = env.int("HEADGATE_LOST_LEASES", default=3)  # workers that may die on one task before it has failed
 SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=48 * 1024 * 1024)
 SPOOL_SECONDS = env.float("HEADGATE_SPOOL_SECONDS", default=30)
 PART_TARGET_BYTES = env.int("HEADGATE_PART_TARGET_BYTES", default=32 * 1024 * 1024)
@@ -193,3 +194,5 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["redact"]}},
     "root": {"handlers": ["stderr"], "level": env("HEADGATE_LOG_LEVEL", default="WARNING")},
 }
+
+from config.unfold import UNFOLD  # noqa: E402, F401

@@ -34,7 +34,7 @@ def perform(task_id: int) -> bool:
     try:
         _work(claim)
     except Ghost:
-        log.info("%s attempt %s was fenced", claim.task.label, claim.attempt)
+        working.fenced(claim)
     return True
 
 

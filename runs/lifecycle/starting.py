@@ -107,6 +107,8 @@ def _open_key(source_id: int) -> str:
 def _accept(
     source: DataSource, mode: RunMode, *, asked: Asked, retry_of: Run | None = None, reuse: bool = False
 ) -> Run | None:
+    if _blocker(source.pk):
+        return None
     config = ConfigRevision.of(source)
     reuse = reuse and retry_of is not None and retry_of.config_id == config.pk and retry_of.status != RunStatus.REJECTED
     lineage = retry_of is not None and retry_of.status != RunStatus.REJECTED
@@ -131,8 +133,14 @@ def _accept(
     return run
 
 
+def _blocker(source_id: int) -> Run | None:
+    """The open run in the way, locked: a move of it that is under way is waited for here. Inserting beside it and
+    leaving it to the constraint would let the two wait for each other's index entries."""
+    return Run.objects.open().select_for_update().filter(open_key=_open_key(source_id)).first()
+
+
 def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:
-    blocker = Run.objects.open().filter(open_key=_open_key(source.pk)).first()
+    blocker = _blocker(source.pk)
     run = Run.objects.create(
         source=source,
         config=ConfigRevision.of(source),

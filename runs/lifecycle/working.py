@@ -267,3 +267,15 @@ def release(claim: Claim, *, reason: str) -> None:
         lock(claim.run.pk)
         task = _current(claim)
         queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
+
+
+def fenced(claim: Claim) -> None:
+    """Note in the history that a late attempt was turned away. Changes nothing else."""
+    journal.record(
+        claim.run,
+        TaskStatus.RUNNING,
+        "fenced",
+        actor=claim.actor,
+        reason=f"attempt {claim.attempt} came too late: another owns the task, and what it did does not count",
+        task=claim.task,
+    )

@@ -1,0 +1,117 @@
+"""Everything the chaos tests run on, as real processes: Postgres, Redis, the demo source, workers, the sweeper."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runs.demo.running import RunningServer, start_server
+from tests.services.postgres import FAST, start_postgres
+from tests.services.redis import start_redis
+
+ROOT = Path(__file__).resolve().parents[2]
+LEASE = 2.0
+MANIFEST = """
+manifest: 1
+name: chaos
+base_url: "{{ settings.base_url }}"
+settings: {base_url: {title: Address}}
+auth: {style: bearer}
+endpoints:
+  - name: events
+    title: Events
+    path: /v1/bench
+    params: {rows: "6000"}
+    records: data
+    pagination: {style: page, size_param: per_page, size: 200, pages_path: meta.pages}
+  - name: planes
+    title: Planes
+    path: /v1/planes
+    params: {limit: "200"}
+    records: planes
+    key: tailnum
+    pagination: {style: cursor, path: next_cursor}
+  - name: flights
+    title: Flights
+    path: /v1/flights
+    params: {from: "{{ partition.start }}", to: "{{ partition.end }}", per_page: "300"}
+    records: data.flights
+    key: id
+    cursor: {field: updated_at, param: updated_since}
+    pagination: {style: next_link, path: links.next}
+    partition: {by: date, start: 2013-01-01, end: 2013-01-04, step: day}
+    tables: [{name: delays, path: delays}]
+"""
+
+
+@dataclass
+class Crew:
+    """The worker processes, each replaced as soon as it has been killed."""
+
+    mutant: str
+    size: int = 4
+    members: list[subprocess.Popen] = field(default_factory=list)
+    kills: int = 0
+    pauses: int = 0
+
+    def start(self) -> None:
+        self.members = [self._hire() for _ in range(self.size)]
+
+    def _hire(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.worker", self.mutant], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+
+    def kill(self, index: int) -> None:
+        self.members[index].send_signal(signal.SIGKILL)
+        self.members[index].wait()
+        self.members[index] = self._hire()
+        self.kills += 1
+
+    def pause(self, index: int) -> subprocess.Popen:
+        self.members[index].send_signal(signal.SIGSTOP)
+        self.pauses += 1
+        return self.members[index]
+
+    def stop(self) -> None:
+        for member in self.members:
+            with suppress(ProcessLookupError):
+                member.send_signal(signal.SIGCONT)
+                member.kill()
+            member.wait()
+
+
+@contextmanager
+def house(*, latency_ms: int = 15) -> Iterator[RunningServer]:
+    """The servers, with the environment set so that Django and every child process finds them."""
+    folder = Path(tempfile.mkdtemp(prefix="headgate-chaos-"))
+    postgres, redis = start_postgres(folder / "pg", settings=FAST), start_redis(folder / "redis")
+    try:
+        os.environ |= {
+            "DATABASE_URL": postgres.create_database("control"),
+            "WAREHOUSE_URL": postgres.create_database("warehouse"),
+            "REDIS_URL": redis.url,
+            "HEADGATE_VAR": str(folder / "var"),
+            "STAGING_URL": f"file://{folder}/staging",
+            "HEADGATE_LEASE_SECONDS": str(LEASE),
+            "HEADGATE_SWEEP_SECONDS": "0.5",
+            "HEADGATE_WAKE_AGAIN_SECONDS": "1",
+            "HEADGATE_RETRY_WAITS": "0.1",
+            "HEADGATE_LOST_LEASES": "50",
+            "HEADGATE_SPOOL_BYTES": "200000",
+            "HEADGATE_OUTBOUND_ALLOW": "127.0.0.1:*",
+            "HEADGATE_LOG_LEVEL": "CRITICAL",
+            "DATABASE_CONN_MAX_AGE": "0",
+        }
+        with start_server(latency_ms=latency_ms) as api:
+            yield api
+    finally:
+        redis.stop()
+        postgres.remove()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,100 @@
+"""Keeping runs coming while faults are injected, and judging what they left: rows, ledger, counts, statuses."""
+
+from collections import Counter
+from typing import Any
+
+from django.core.management import call_command
+
+from connectors.models import Connector, DataSource
+from ingestion.models import Batch
+from ingestion.rooms import warehouse
+from runs.demo import expected
+from runs.lifecycle.starting import Asked, request
+from runs.models import DataLoad, Event, Run, Task
+from runs.states import RUN_OPEN, RunMode, RunStatus
+
+ASKED = Asked(actor="chaos", trigger="command")
+DAYS = {"first": "2013-01-01", "end": "2013-01-04"}
+
+
+class Story:
+    """`sources` sources of the same shape, on which `runs` runs are started, destructive and incremental in turn."""
+
+    def __init__(self, url: str, manifest: str, *, sources: int, runs: int) -> None:
+        call_command("migrate", verbosity=0)
+        connector = Connector.objects.create(name="Chaos", manifest=manifest)
+        self.left = runs
+        self.sources = []
+        for number in range(sources):
+            source = DataSource(
+                name=f"Chaos {number}", connector=connector, namespace=f"chaos_{number}", settings={"base_url": url}
+            )
+            source.seal({"token": "demo-token"})
+            source.save()
+            self.sources.append(source)
+
+    def advance(self) -> bool:
+        """Start a run on every free source while any are left; true when all have ended."""
+        busy = set(Run.objects.filter(status__in=RUN_OPEN).values_list("source", flat=True))
+        for source in self.sources:
+            if self.left and source.pk not in busy:
+                mode = RunMode.DESTRUCTIVE if self.left % 2 else RunMode.INCREMENTAL
+                request(source.pk, mode, asked=ASKED)
+                self.left -= 1
+                busy.add(source.pk)
+        return not self.left and not busy
+
+    def verdict(self) -> dict[str, Any]:
+        statuses = Counter(Run.objects.values_list("status", flat=True))
+        attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))
+        wrong = [*self._wrong_rows(), *self._wrong_books()]
+        if unfinished := sum(statuses.values()) - statuses[RunStatus.COMPLETED]:
+            wrong.append(f"{unfinished} runs did not complete: {dict(statuses)}")
+        return {
+            "runs": sum(statuses.values()),
+            "statuses": dict(statuses),
+            "fenced": Event.objects.filter(after="fenced").count(),
+            "taken_back": Event.objects.filter(actor="sweeper", after="queued").count(),
+            "tried_again": dict(Counter(attempts)),
+            "rows_checked": self.checked,
+            "wrong": wrong,
+        }
+
+    def _wrong_rows(self) -> list[str]:
+        """Compare every live table with what the source served: the whole multiset, by an order-free digest."""
+        wanted = {
+            "events": list(expected.bench_rows(1, 6000)),
+            "planes": list(expected.planes()),
+            "flights": list(expected.flights(**DAYS)),
+            "delays": list(expected.flights__delays(**DAYS)),
+        }
+        wrong, self.checked = [], 0
+        for source in self.sources:
+            for table, rows in wanted.items():
+                columns = sorted({name for row in rows for name in row})
+                names = ", ".join(f'"{name}"' for name in columns)
+                live = warehouse().query(f'select {names} from "{source.namespace}"."{_live_name(source, table)}"')
+                got = expected.digest([dict(zip(columns, row, strict=True)) for row in live], columns)
+                self.checked += len(live)
+                if got != expected.digest(rows, columns):
+                    wrong.append(f"{source.namespace}.{table}: {len(live)} rows instead of {len(rows)}, or other values")
+        return wrong
+
+    def _wrong_books(self) -> list[str]:
+        """The ledger, the count chain and the data loads must tell of each completed run exactly once."""
+        wrong = []
+        for batch in Batch.objects.filter(status="success").select_related("dataset"):
+            if batch.staged_count != batch.loaded_count:
+                wrong.append(f"{batch}: {batch.staged_count} staged, {batch.loaded_count} loaded")
+            if batch.extracted_count != batch.staged_count + batch.rejected_count + batch.superseded_count:
+                wrong.append(f"{batch}: extracted {batch.extracted_count} does not add up")
+        completed = Run.objects.filter(status=RunStatus.COMPLETED).count()
+        if DataLoad.objects.count() != completed:
+            wrong.append(f"{DataLoad.objects.count()} data loads for {completed} completed runs")
+        twice = warehouse().query("select load_id, dataset from headgate._ledger group by 1, 2 having count(*) > 1")
+        return [*wrong, *(f"load {load} is twice in the ledger" for load, _ in twice)]
+
+
+def _live_name(source: DataSource, table: str) -> str:
+    names = [batch.dataset.name for batch in Batch.objects.filter(dataset__namespace=source.namespace).select_related("dataset")]
+    return table if table in names else next(name for name in names if name.endswith(f"__{table}"))

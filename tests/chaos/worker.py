@@ -1,0 +1,61 @@
+"""A worker process for the chaos tests: the product's actors on a real broker, with one rule switched off on demand.
+
+`python -m tests.chaos.worker [mutant]`; a mutant is what the harness must catch.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django
+
+django.setup()
+
+import dramatiq
+
+from runs.lifecycle import working
+from runs.models import Task
+from runs.stages import extraction
+
+
+def without_fence() -> None:
+    """Writes back name the task alone: neither attempt nor status, in the control rows and in the parts' numbers."""
+    working._held = lambda claim: Task.objects.filter(pk=claim.task.pk)
+    working.move_task = _forgetting(working.move_task)
+    working.queue = _forgetting(working.queue)
+    writer = extraction.Writer
+    extraction.Writer = lambda destinations, label, attempt, first: writer(
+        destinations, label, attempt, first + attempt * 1000
+    )
+
+
+def _forgetting(move: Callable[..., bool]) -> Callable[..., bool]:
+    def moved(*arguments: Any, fence: int | None = None, **facts: Any) -> bool:
+        return move(*arguments, **facts)
+
+    return moved
+
+
+MUTANTS = {"none": lambda: None, "no_fence": without_fence}
+
+
+def main(mutant: str) -> None:
+    MUTANTS[mutant]()
+    broker = dramatiq.get_broker()
+    broker.emit_after("process_boot")
+    worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=100)
+    worker.start()
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    print("ready", flush=True)
+    over.wait()
+    worker.stop(timeout=5000)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "none")
