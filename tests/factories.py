@@ -5,6 +5,7 @@ from itertools import count
 
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from connectors.models import ConfigRevision, DataSource
 from ingestion.models import Batch, Dataset, Load
@@ -62,7 +63,9 @@ def table(of: Task, name: str = "surveys", **fields) -> TableLoad:
     return TableLoad.objects.create(run=of.run, task=of, batch=batch, name=name, **fields)
 
 
-def message(of: Run, text: str = "The source refused our login (401).", *, level: Level = Level.ERROR, **fields) -> Message:
+def message(
+    of: Run, text: str = "The source refused our login (401).", *, level: Level = Level.ERROR, **fields
+) -> Message:
     usual = {"code": "auth", "fingerprint": "f" * 32, "advice": "Renew the client secret.", "detail": "HTTP 401"}
     return Message.objects.create(run=of, text=text, level=level, **{**usual, **fields})
 
@@ -76,10 +79,17 @@ def data_load(of: Run | None = None, **fields) -> DataLoad:
     return DataLoad.objects.create(run=of or run(), **{**usual, **fields})
 
 
-def person(*permissions: str, name: str = "anna", staff: bool = True, **fields) -> User:
+def person(*permissions: str, name: str = "anna", password: str | None = None, staff: bool = True) -> User:
     """A person with these permissions and no others, each as "app.codename"."""
-    user = User.objects.create_user(name, password="correct horse battery", is_staff=staff, **fields)
+    user = User.objects.create_user(name, password=password, is_staff=staff)
     for permission in permissions:
         app, _, codename = permission.partition(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     return user
+
+
+def caller(*permissions: str, name: str = "anna") -> APIClient:
+    """An API client of a person with these permissions, logged in by session."""
+    client = APIClient()
+    client.force_login(person(*permissions, name=name))
+    return client

@@ -73,6 +73,8 @@ class KnownFilters(DjangoFilterBackend):  # type: ignore[misc]
     """Filters a list, and refuses a parameter that it does not know: a misspelt filter must not show everything."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        if getattr(view, "detail", False):  # one row by its number, which the framework looks up through here too
+            return queryset
         known = [*self._names(view, queryset), "limit", "offset", "format"]
         for given in request.query_params:
             if given not in known:
