@@ -1,0 +1,98 @@
+"""Data loads: that data has been brought in. Each leads back to the run that brought it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from ingestion.models import Batch
+from runs.admin.filters import PeriodFilter
+from runs.models import DataLoad
+from runs.states import LOAD_WORDS
+from runs.templatetags.headgate import badge, moment, number
+
+
+@admin.register(DataLoad)
+class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("load_id", "state", "data_source", "run_link", "tables", "rows", "created", "finished")
+    list_display_links = ("load_id",)
+    list_filter = ("run__source", "status", PeriodFilter)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("=id", "=run__id", "run__source__name")
+    search_help_text = "Data load, run id or data source"
+    actions = None
+    empty_words = "No data load yet. A data load appears when an API run has completed."
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: DataLoad | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: DataLoad | None = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DataLoad]:
+        queryset: QuerySet[DataLoad] = super().get_queryset(request)
+        return queryset.select_related("run__source")
+
+    @admin.display(description="Data load", ordering="pk")
+    def load_id(self, load: DataLoad) -> str:
+        return str(load.pk)
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, load: DataLoad) -> SafeString:
+        return badge(load.status, LOAD_WORDS[load.status])
+
+    @admin.display(description="Data source", ordering="run__source__name")
+    def data_source(self, load: DataLoad) -> str:
+        return load.run.source.name
+
+    @admin.display(description="API run", ordering="run")
+    def run_link(self, load: DataLoad) -> SafeString:
+        address = reverse("admin:runs_run_change", args=[load.run_id])
+        return format_html('<a class="hg-link" href="{}">Run {}</a>', address, load.run_id)
+
+    @admin.display(description="Tables", ordering="table_count")
+    def tables(self, load: DataLoad) -> str:
+        return number(load.table_count)
+
+    @admin.display(description="Rows", ordering="row_count")
+    def rows(self, load: DataLoad) -> str:
+        return number(load.row_count)
+
+    @admin.display(description="Created", ordering="created_at")
+    def created(self, load: DataLoad) -> SafeString | str:
+        return moment(load.created_at)
+
+    @admin.display(description="Completed", ordering="finished_at")
+    def finished(self, load: DataLoad) -> SafeString | str:
+        return moment(load.finished_at)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One data load with its tables."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        load = self.get_queryset(request).filter(pk=object_id).first() if object_id.isdecimal() else None
+        if load is None:
+            raise Http404(f"There is no data load {object_id}.")
+        batches = Batch.objects.filter(load=load.run.load_id, owner=load.run.owner).select_related("dataset")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Data load {load.pk}",
+            "opts": self.opts,
+            "original": load,
+            "load": load,
+            "batches": batches.order_by("dataset__name"),
+        }
+        return TemplateResponse(request, "admin/runs/dataload/page.html", context)

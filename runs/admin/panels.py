@@ -1,0 +1,118 @@
+"""The panels of a run's page: tasks, tables, messages, history. Each asks a fixed number of queries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.functions import Now
+
+from ingestion.models import Batch
+from runs.admin.view import View
+from runs.models import Event, Message, Run, TableLoad, Task
+from runs.search import matching, rule_that_matched
+from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, TaskStatus
+
+TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE = 100, 100, 200
+SILENT = Q(status=TaskStatus.RUNNING, lease_until__lt=Now())
+PLACE = Case(  # failed, running without a sign of life, running, waiting, the rest
+    When(status=TaskStatus.FAILED, then=Value(0)),
+    When(SILENT, then=Value(1)),
+    When(status=TaskStatus.RUNNING, then=Value(2)),
+    When(status=TaskStatus.QUEUED, then=Value(3)),
+    When(status=TaskStatus.WAITING, then=Value(4)),
+    default=Value(5),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """One line of the task table, with the panel that is open below it."""
+
+    task: Task
+    silent: bool  # running, but its worker has given no sign of life
+    first_failure: bool
+    rule: str  # why the search found it
+    tables: list[TableLoad] | None
+    messages: list[Message] | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.tables is not None or self.messages is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One table: the chain of its counts, and how its columns change."""
+
+    batch: Batch
+    changes: tuple[str, ...]
+
+
+def panel(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
+    """What the open tab shows, for its template."""
+    builders = {"tables": _tables, "messages": _messages, "history": _history}
+    return builders[view.tab](run, view) if view.tab in builders else _tasks(run, view, first_failure)
+
+
+def _tasks(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
+    found: QuerySet[Task] = run.tasks.annotate(place=PLACE, silent=Case(When(SILENT, then=True), default=False))
+    if view.kinds:
+        found = found.filter(kind__in=view.kinds)
+    if view.q:
+        found = matching(found, view.q)
+    ordered = found.order_by("place", F("started_at").asc(nulls_last=True), "pk")
+    page = Paginator(ordered, TASKS_PER_PAGE).get_page(view.page)
+    failed = first_failure.pk if first_failure else 0
+    rows = [_task_row(task, view, failed) for task in page]
+    return {"rows": rows, "page": page, "kind_words": [KIND_WORDS[kind] for kind in view.kinds]}
+
+
+def _task_row(task: Any, view: View, first_failure: int) -> TaskRow:
+    opened = {"task": task, "silent": task.silent, "first_failure": task.pk == first_failure}
+    return TaskRow(
+        **opened,
+        rule=rule_that_matched(task, view.q) or "" if view.q else "",
+        tables=list(task.tables.all()) if view.tables == task.pk else None,
+        messages=list(task.messages.all()[:MESSAGES_PER_PAGE]) if view.messages == task.pk else None,
+    )
+
+
+def _tables(run: Run, view: View) -> dict[str, Any]:
+    batches = (
+        Batch.objects.filter(load=run.load_id, owner=run.owner).select_related("dataset").order_by("dataset__name")
+    )
+    rows = [TableRow(batch=batch, changes=tuple(in_words(batch.changes))) for batch in batches]
+    return {"rows": rows}
+
+
+def in_words(changes: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """Changes of columns as sentences without a verb: "new: origin (text)"."""
+    for change in changes:
+        column, before, after = (str(change.get(key) or "") for key in ("column", "before", "after"))
+        if change.get("kind") == "widened":
+            yield f"wider: {column} ({before} → {after})"
+        elif change.get("kind") == "added":
+            yield f"new: {column} ({after})" if after else f"new: {column}"
+        else:
+            yield f"{change.get('kind')}: {column}"
+
+
+def _messages(run: Run, view: View) -> dict[str, Any]:
+    messages = run.messages.select_related("task").order_by("-last_at", "-pk")
+    return {"page": _page(messages, MESSAGES_PER_PAGE, view)}
+
+
+def _history(run: Run, view: View) -> dict[str, Any]:
+    page = _page(run.events.select_related("task").order_by("-pk"), EVENTS_PER_PAGE, view)
+    return {"page": page, "rows": [(event, *_moved(event)) for event in page]}
+
+
+def _moved(event: Event) -> tuple[str, str]:
+    words = TASK_WORDS if event.task_id else RUN_WORDS
+    return words.get(event.before, "new"), words.get(event.after, event.after)
+
+
+def _page(queryset: QuerySet[Any], size: int, view: View) -> Page[Any]:
+    return Paginator(queryset, size).get_page(view.page)

@@ -1,0 +1,52 @@
+"""What of a run's page is open: tab, search, kind, page and panels. All of it is in the address."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from runs.states import TaskKind
+
+TABS = {"tasks": "Tasks", "tables": "Tables", "messages": "Messages", "history": "History"}
+KINDS = frozenset(str(kind) for kind in TaskKind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Read from an address, and written back into links that change one thing of it."""
+
+    tab: str = "tasks"
+    q: str = ""
+    kind: str = ""  # kinds of tasks, joined with commas
+    page: int = 1
+    tables: int = 0  # the task whose tables are shown
+    messages: int = 0  # the task whose messages are shown
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Self:
+        kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
+        return cls(
+            tab=query.get("tab", "") if query.get("tab") in TABS else "tasks",
+            q=query.get("q", "").strip()[:200],
+            kind=",".join(kinds),
+            page=max(_whole(query.get("page", "")), 1),
+            tables=_whole(query.get("tables", "")),
+            messages=_whole(query.get("messages", "")),
+        )
+
+    @property
+    def kinds(self) -> list[str]:
+        return self.kind.split(",") if self.kind else []
+
+    def fields(self) -> dict[str, Any]:
+        """What differs from the page as it first opens."""
+        usual = asdict(View())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def link(self, **changes: Any) -> str:
+        """The address of the same page with these things changed."""
+        return "?" + urlencode(replace(self, **changes).fields())
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
