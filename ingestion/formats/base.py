@@ -57,3 +57,15 @@ class ConvertedPart:
     cursor_max: str | None = None  # in the source's own spelling
     warnings: tuple[Warning, ...] = ()
     exact: bool = False  # the exact path was needed for this spool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergedPart:
+    """One part made of several: the agreed columns in their order, then `_part`, which is each row's own."""
+
+    path: Path
+    sources: tuple[Path, ...]  # the parts whose rows are in it, in order
+    rows: int
+    size: int
+    plain_size: int
+    sha256: str
