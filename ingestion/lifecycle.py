@@ -18,7 +18,7 @@ def move(batch_id: int, to: BatchStatus, *, actor: str, reason: str = "", **fact
     Repeating a move that has happened changes nothing and answers false.
     """
     with transaction.atomic():
-        before = Batch.objects.select_for_update().values_list("status", flat=True).get(pk=batch_id)
+        before = Batch.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=batch_id)
         if BatchStatus(before) not in sources_of(to):
             return False
         if to in ENDED:

@@ -16,7 +16,7 @@ TASK_ENDED = frozenset(status for status, targets in TASK_MOVES.items() if not t
 
 def lock(run_id: int) -> Run:
     """The run, locked until the transaction ends. The first thing any decision about it does."""
-    return Run.objects.select_for_update().get(pk=run_id)
+    return Run.objects.select_for_update(no_key=True).get(pk=run_id)
 
 
 def lease() -> Any:

@@ -94,7 +94,7 @@ def _busy(run: Run, blocker: Run | None = None) -> Refused:
 
 def _lock_source(source_id: int) -> DataSource:
     # The connector is read apart: FOR UPDATE would lock its row too, and with it every other source of its kind.
-    source = DataSource.objects.select_for_update().get(pk=source_id)
+    source = DataSource.objects.select_for_update(no_key=True).get(pk=source_id)
     if not source.enabled:
         raise Refused(f"“{source}” is disabled; enable it on its page before starting a run.", code="disabled")
     return source
@@ -136,7 +136,7 @@ def _accept(
 def _blocker(source_id: int) -> Run | None:
     """The open run in the way, locked: a move of it that is under way is waited for here. Inserting beside it and
     leaving it to the constraint would let the two wait for each other's index entries."""
-    return Run.objects.open().select_for_update().filter(open_key=_open_key(source_id)).first()
+    return Run.objects.open().select_for_update(no_key=True).filter(open_key=_open_key(source_id)).first()
 
 
 def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:

@@ -1,0 +1,40 @@
+"""System checks: addresses parse, every name that dispatch sends is a declared actor with limits of its own."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import dramatiq
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from runs.dispatch import ROUTES
+
+SCHEMES = {
+    "STAGING_URL": {"file", "s3"},
+    "WAREHOUSE_URL": {"duckdb", "postgresql", "postgres"},
+}
+
+
+@register()
+def addresses_parse(**_: Any) -> list[CheckMessage]:
+    """Each address has a scheme that we know; the value itself is not shown, since it may hold a password."""
+    found: list[CheckMessage] = []
+    for name, schemes in SCHEMES.items():
+        scheme = urlsplit(getattr(settings, name)).scheme
+        if scheme not in schemes:
+            hint = f"Use one of {', '.join(sorted(schemes))}: docs/settings.md has an example of each."
+            found.append(Error(f"{name} begins with “{scheme}://”.", hint=hint, id="headgate.E001"))
+    return found
+
+
+@register()
+def dispatched_names_are_actors(**_: Any) -> list[CheckMessage]:
+    """What dispatch sends by name is declared, on that queue, with no limits or retries of the broker's."""
+    found: list[CheckMessage] = []
+    for kind, (name, queue) in ROUTES.items():
+        actor = dramatiq.get_broker().actors.get(name)
+        if actor is None or actor.queue_name != queue:
+            found.append(Error(f"Tasks of kind “{kind}” go to the actor “{name}”, which is not there.", id="headgate.E002"))
+        elif actor.options.get("max_retries") != 0 or actor.options.get("time_limit") != float("inf"):
+            found.append(Error(f"The actor “{name}” leaves retries or time limits to the broker.", id="headgate.E003"))
+    return found
