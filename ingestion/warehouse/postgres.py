@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -133,7 +133,8 @@ class PostgresWarehouse:
 
         def interrupt() -> None:
             for connection in list(running):
-                connection.cancel_safe()
+                with suppress(psycopg.Error):  # it ended by itself
+                    connection.cancel_safe(timeout=5)
 
         return load_parts(request.parts, load, heartbeat=request.heartbeat, interrupt=interrupt)
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import psycopg
+
 from ingestion.errors import SchemaFault
 from ingestion.warehouse.base import Target
 from ingestion.warehouse.postgres_session import PostgresSession
@@ -73,8 +75,20 @@ def replace_view(session: PostgresSession, target: Target, sql: str, shape: Shap
     session.run(f"CREATE VIEW {name}{_options(ours)} AS {sql}")
     _restore(session, ours)
     for view in above:
+        _remake(session, view, target)
+
+
+def _remake(session: PostgresSession, view: View, target: Target) -> None:
+    try:
         session.run(f"CREATE VIEW {view.sql_name}{_options(view)} AS {view.definition}")
-        _restore(session, view)
+    except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.DataError) as error:
+        raise SchemaFault(
+            f"A column of {target.schema}.{target.name} changes its type, but the view {view.schema}.{view.name} "
+            f"does not fit the new one: {error.diag.message_primary}.",
+            advice="Change or drop the view, then retry.",
+            detail=str(error),
+        ) from error
+    _restore(session, view)
 
 
 def _columns(session: PostgresSession, name: str) -> list[tuple[str, str]]:
