@@ -113,7 +113,7 @@ class Decoder:
 
     def _json(self, value: Any, column: str, depth: int) -> str:
         if type(value) is Number:
-            return value
+            return str(value)  # plain: encoders refuse subclasses
         if isinstance(value, str):
             return encode_basestring(self.clean(value, column))
         if depth == 0:
