@@ -3,7 +3,7 @@
 import codecs
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,7 @@ SLICE: Final = 32_768
 BOM: Final = b"\xef\xbb\xbf"
 CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
 KNOWN: Final = re.compile(r"utf-|iso8859|cp\d|koi8|mac-|shift_|euc_|gb|big5|ascii|hz|johab|tis")
-TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?\bInfinity\b|\bNaN\b', re.DOTALL)
-UNUSUAL: Final = re.compile(rb"\bInfinity\b|\bNaN\b|\\u[dD][89a-fA-F]")
-SURROGATE: Final = re.compile(rb"(\\[^u])|\\u(?=[dD][89a-fA-F])", re.DOTALL)
+UNUSUAL: Final = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")  # plain alternatives: ten times as fast as with \b
 LITERALS: Final = (b"NaN", b"-Infinity", b"Infinity")
 
 
@@ -93,24 +91,30 @@ class Shielded:
 
 
 def shield(text: bytes) -> Shielded | None:
-    """Hide NaN, Infinity and halves of surrogate pairs, which the strict decoder refuses; None when there are none.
-
-    The slow path, some ten times the cost: only for an answer that was refused.
-    """
-    if not UNUSUAL.search(text):
-        return None
+    """Hide NaN, Infinity and halves of surrogate pairs, which the strict decoder refuses; None when there are none."""
+    masked = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")  # what is left of quotes begins or ends a string
     mark = secrets.token_hex(8).encode()
     words = {literal: b'"%s%d"' % (mark, index) for index, literal in enumerate(LITERALS)}
+    pieces: list[bytes] = []
+    at, in_string = 0, False
+    for found in UNUSUAL.finditer(masked):
+        start, token = found.start(), found[0]
+        in_string ^= masked.count(b'"', at, start) % 2 == 1
+        if token[:1] == b"\\":
+            hidden = mark + token[2:]
+        elif in_string:
+            hidden = token
+        else:
+            start -= text[start - 1 : start] == b"-"
+            hidden = words.get(text[start : found.end()], token)
+        pieces += (text[at:start], hidden)
+        at = found.end()
+    if not pieces:
+        return None
+    return Shielded(b"".join([*pieces, text[at:]]), lambda lines: _reveal(lines, words, mark))
 
-    def replace(found: re.Match[bytes]) -> bytes:
-        token = found[0]
-        if token[:1] != b'"':
-            return words[token]
-        return SURROGATE.sub(lambda half: half[1] or mark, token) if b"\\u" in token else token
 
-    def reveal(lines: bytes) -> bytes:
-        for literal, word in words.items():
-            lines = lines.replace(word, literal)
-        return lines.replace(mark, b"\\u")
-
-    return Shielded(TOKEN.sub(replace, text), reveal)
+def _reveal(lines: bytes, words: Mapping[bytes, bytes], mark: bytes) -> bytes:
+    for literal, word in words.items():
+        lines = lines.replace(word, literal)
+    return lines.replace(mark, b"\\u")

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.protocol import Fault, SourceError
 from connectors.rest.client import TryAgain
@@ -188,3 +190,21 @@ def test_an_unknown_character_set_is_an_error(charset: str) -> None:
     with pytest.raises(SourceError, match=r'not known|not "') as caught:
         select(b'{"data":["\xff"]}', content_type=f"application/json; charset={charset}")
     assert caught.value.fault is Fault.DATA
+
+
+PIECES = ["NaN", "Infinity", "-Infinity", "\\ud800", "\ud800", '"', "\\", "-", "I", " ", "u", ":", ",", "[", "{", "}"]
+WORDS = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+ODD = st.recursive(
+    WORDS | st.sampled_from([float("nan"), float("inf"), float("-inf"), 1, None]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.lists(ODD, max_size=4))
+def test_whatever_python_writes_is_passed_on_byte_for_byte(values: list[object]) -> None:
+    texts = [json.dumps(value) for value in values]
+
+    contents = select(f'{{"data":[{",".join(texts)}]}}'.encode())
+
+    assert contents.lines == "".join(f"{text}\n" for text in texts).encode()
