@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from connectors.manifest import AuthStyle, EndpointSpec, Manifest, ParentRecords
 from connectors.protocol import CheckStep, Fault, Page, SourceError
+from connectors.rest.body import WireError
 from connectors.rest.session import Session
-from connectors.rest.wire import WireError
 
 FirstPage = Callable[[EndpointSpec, str], Page | None]
 

@@ -14,8 +14,9 @@ from connectors import manifest
 from connectors.protocol import Usage
 from connectors.rest import errors
 from connectors.rest.auth import Login
+from connectors.rest.body import WireError
 from connectors.rest.errors import Place, Stopped
-from connectors.rest.wire import Answer, Request, Wire, WireError
+from connectors.rest.wire import Answer, Request, Wire
 
 PATIENCE: Final = 30.0  # a longer wait gives the worker back
 THROTTLES: Final = 10  # answers of "slow down" to one call before the worker is given back

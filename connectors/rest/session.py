@@ -8,10 +8,11 @@ from connectors import manifest as m
 from connectors.protocol import Fault, SourceError, Usage
 from connectors.rest import templating
 from connectors.rest.auth import ClientCredentials, FixedLogin, Login, MemoryTokens, TokenStore, basic_login
+from connectors.rest.body import Limits
 from connectors.rest.client import Client, Clock, Halt
 from connectors.rest.errors import Place
 from connectors.rest.gate import Gate
-from connectors.rest.wire import Answer, Limits, Request, Wire
+from connectors.rest.wire import Answer, Request, Wire
 from connectors.secrets import IN_USE
 
 MEGABYTE: Final = 1024 * 1024
