@@ -1,12 +1,18 @@
 """The description of the API: valid, whole, and true of what is served."""
 
+import re
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 from django.core.management import call_command
-from django.urls import get_resolver
+from django.urls import get_resolver, resolve
 from drf_spectacular.generators import SchemaGenerator
 
 from tests import factories as make
 
+DOCUMENT = Path(settings.BASE_DIR) / "docs" / "api.md"
+CALL = re.compile(r'^(?:\w+=\$\()?curl (.*?)"\$API(/[^"?]*)', re.MULTILINE)
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -85,3 +91,25 @@ def test_the_resolver_has_one_door_for_the_api():
     prefixes = [str(pattern.pattern) for pattern in get_resolver().url_patterns]
 
     assert prefixes.count("api/") == 1
+
+
+def test_every_call_of_the_documentation_is_one_that_is_offered():
+    calls = CALL.findall(DOCUMENT.read_text())
+
+    for options, path in calls:
+        found = resolve("/api" + path.replace("$RUN", "1"))
+        posts = "-X POST" in options or path.endswith("/validate/")
+        offered = getattr(found.func, "actions", None) or {"get": "list"}
+        assert ("post" if posts else "get") in offered, path
+    assert len(calls) >= 25
+
+
+def test_every_code_that_the_lifecycle_refuses_with_is_documented():
+    code = "".join(
+        (Path(settings.BASE_DIR) / "runs/lifecycle" / f"{name}.py").read_text() for name in ("starting", "ending")
+    )
+    refusals = set(re.findall(r'code="(\w+)"', code))
+    text = DOCUMENT.read_text()
+
+    assert refusals >= {"busy", "disabled", "not_newest"}
+    assert [refusal for refusal in sorted(refusals) if f"`{refusal}`" not in text] == []
