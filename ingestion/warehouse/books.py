@@ -24,8 +24,8 @@ NUMBERS: Final = f"{quote(BOOKS)}._generation_number"
 # The keys are for engines that enforce them; where one process owns the file, its lock does.
 TABLES: Final = (
     f"CREATE SEQUENCE IF NOT EXISTS {NUMBERS}",
-    f"""CREATE TABLE IF NOT EXISTS {book("_datasets")} (dataset bigint NOT NULL {{key}}, schema_name text NOT NULL,
-        name text NOT NULL, description text NOT NULL, shown_as text NOT NULL)""",
+    f"""CREATE TABLE IF NOT EXISTS {book("_datasets")} (dataset bigint NOT NULL, schema_name text NOT NULL,
+        name text NOT NULL, description text NOT NULL, shown_as text NOT NULL {{name_key}})""",
     f"""CREATE TABLE IF NOT EXISTS {book("_live")} (dataset bigint NOT NULL {{key}}, generation bigint,
         row_count bigint NOT NULL)""",
     f"""CREATE TABLE IF NOT EXISTS {book("_fence")} (dataset bigint NOT NULL, load_id bigint NOT NULL,
@@ -48,6 +48,7 @@ TABLES: Final = (
 )
 KEYED: Final = {
     "key": "PRIMARY KEY",
+    "name_key": ", PRIMARY KEY (schema_name, name)",
     "fence_key": ", PRIMARY KEY (dataset, load_id)",
     "ledger_key": ", PRIMARY KEY (load_id, dataset)",
 }
@@ -55,6 +56,7 @@ UNKEYED: Final = dict.fromkeys(KEYED, "")
 
 
 UNFINISHED: Final = -1
+MANY: Final = 500
 
 
 class Session(Protocol):
@@ -160,6 +162,23 @@ def enter_dataset(session: Session, target: Target) -> None:
         session.run(f"INSERT INTO {book('_live')} (dataset, row_count) VALUES (?, 0)", (target.dataset,))
 
 
+def enter_name(session: Session, target: Target, *, shown_as: str) -> None:
+    """Write down under which name a dataset is shown. A dataset that was renamed keeps its former names."""
+    session.run(
+        f"DELETE FROM {book('_datasets')} WHERE dataset = ? AND schema_name = ? AND name = ?",
+        (target.dataset, target.schema, target.name),
+    )
+    session.run(
+        f"INSERT INTO {book('_datasets')} (dataset, schema_name, name, description, shown_as) VALUES (?, ?, ?, ?, ?)",
+        (target.dataset, target.schema, target.name, target.description, shown_as),
+    )
+
+
+def public_names(session: Session, dataset: int) -> list[tuple[str, str]]:
+    sql = f"SELECT schema_name, name FROM {book('_datasets')} WHERE dataset = ? ORDER BY schema_name, name"
+    return [(schema, name) for schema, name in session.rows(sql, (dataset,))]
+
+
 def live(session: Session, dataset: int) -> Live:
     found = session.rows(f"SELECT generation, row_count FROM {book('_live')} WHERE dataset = ?", (dataset,))
     return Live(generation=found[0][0], rows=found[0][1]) if found else Live(generation=None, rows=0)
@@ -237,13 +256,19 @@ def write_load(session: Session, request: PublishRequest) -> None:
         f"INSERT INTO {book('_loads')} (load_id, token, facts, published_at) VALUES (?, ?, ?, now())",
         (request.load_id, request.token, _json(request.facts)),
     )
-    for part in request.parts:
-        values = [part.get(name) for name in ("dataset", "number", "task", "uri", "rows")]
-        session.run(
-            f"INSERT INTO {book('_parts')} (load_id, dataset, part, task, uri, row_count, facts) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (request.load_id, *values, _json(part)),
-        )
+    for start in range(0, len(request.parts), MANY):
+        _write_parts(session, request.load_id, request.parts[start : start + MANY])
+
+
+def _write_parts(session: Session, load: int, parts: Sequence[Mapping[str, Any]]) -> None:
+    """Many rows a statement: a run may have thousands of parts, and a publish should be short."""
+    fields = ("dataset", "number", "task", "uri", "rows")
+    values = [[load, *(part.get(name) for name in fields), _json(part)] for part in parts]
+    rows = ", ".join("(?, ?, ?, ?, ?, ?, ?)" for _ in values)
+    session.run(
+        f"INSERT INTO {book('_parts')} (load_id, dataset, part, task, uri, row_count, facts) VALUES {rows}",
+        [value for row in values for value in row],
+    )
 
 
 def write_effects(session: Session, request: PublishRequest, done: Iterable[tuple[TableChange, Effect]]) -> None:

@@ -28,13 +28,13 @@ from ingestion.warehouse.sql import (
     LINEAGE,
     LOAD,
     PART,
-    STORE,
     Shape,
     book,
     literal,
     names,
     qualified,
     quote,
+    refuse_own_names,
     staged_name,
     stored,
 )
@@ -62,6 +62,7 @@ class DuckWarehouse:
             yield Probe(name="Open the file", ok=False, detail=error.message, advice=error.advice)
 
     def stage(self, request: StageRequest) -> Staged:
+        refuse_own_names(column.name for column in request.columns)
         table = staged_name(dataset=request.target.dataset, load=request.load_id, attempt=request.attempt)
         self._engine.set_up()
         with self._file.session(f"preparing to load {request.target.name}") as session:
@@ -201,12 +202,8 @@ class DuckEngine:
             session.run("COMMIT" if commit else "ROLLBACK")
 
     def columns(self, session: DuckSession, table: str) -> Shape:
-        found = session.rows(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-            "AND database_name = current_database() ORDER BY column_index",
-            (STORE, table),
-        )
-        return {name: kind for name, kind in found if name not in LINEAGE}
+        found = session.rows(f"DESCRIBE {stored(table)}")
+        return {row[0]: row[1] for row in found if row[0] not in LINEAGE}
 
     def current_shape(self, session: DuckSession, target: Target) -> Shape:
         number = books.live(session, target.dataset).generation
@@ -241,16 +238,9 @@ class DuckEngine:
 
     def show(self, session: DuckSession, target: Target, staged: Generation, shape: Shape) -> None:
         """Replace the view. DuckDB's catalog is versioned: readers see the old one until the commit."""
-        columns = names([*LINEAGE, *shape])
-        view = qualified(target.schema, target.name)
-        session.run(f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {stored(staged.table)}")
-        session.run(f"COMMENT ON VIEW {view} IS {literal(target.description)}")
-        session.run(f"DELETE FROM {book('_datasets')} WHERE dataset = ?", (target.dataset,))
-        session.run(
-            f"INSERT INTO {book('_datasets')} (dataset, schema_name, name, description, shown_as) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (target.dataset, target.schema, target.name, target.description, staged.table),
-        )
+        books.enter_name(session, target, shown_as=staged.table)
+        for schema, name in books.public_names(session, target.dataset):
+            _show_as(session, qualified(schema, name), target, staged, shape)
 
     def transaction_number(self, session: DuckSession) -> int | None:
         return None
@@ -259,6 +249,12 @@ class DuckEngine:
         with self.transaction(session):
             session.run(f"DROP TABLE IF EXISTS {stored(generation.table)}")
             books.forget_generation(session, generation.number)
+
+
+def _show_as(session: DuckSession, view: str, target: Target, staged: Generation, shape: Shape) -> None:
+    columns = names([*LINEAGE, *shape])
+    session.run(f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {stored(staged.table)}")
+    session.run(f"COMMENT ON VIEW {view} IS {literal(target.description)}")
 
 
 def _roll_back(session: DuckSession) -> None:

@@ -15,11 +15,15 @@ import duckdb
 from ingestion.errors import ConfigFault
 from ingestion.warehouse.base import WarehouseRefused
 from ingestion.warehouse.duck_errors import translated
+from ingestion.warehouse.sql import literal
 
 KNOWN: Final = {
     "memory_limit": re.compile(r"\d+(\.\d+)?\s?[KMGT]i?B", re.IGNORECASE),
     "threads": re.compile(r"[1-9]\d*"),
 }
+NEVER_FETCH: Final = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+# A file opened by its path is a catalog of its own name, which hides a schema of that name: live.duckdb, live.surveys.
+ATTACHED: Final = "_headgate"
 EXAMPLE: Final = "duckdb:///var/headgate/warehouse.duckdb?memory_limit=512MB&threads=2"
 
 
@@ -95,6 +99,7 @@ class DuckFile:
         with translated(self.path, doing):
             cursor = self._open().cursor()
             try:
+                cursor.execute(f"USE {ATTACHED}")
                 yield DuckSession(cursor)
             except duckdb.FatalException:
                 self.close()  # DuckDB gives nothing more out of a file in this state until it is opened again
@@ -120,8 +125,12 @@ class DuckFile:
                 f"The folder of the DuckDB file {self.path} does not exist.",
                 advice="Make the folder, or name another file in WAREHOUSE_URL.",
             )
-        never_fetch = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-        connection = duckdb.connect(str(self.path), config={**never_fetch, **self._options})
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute("SET GLOBAL preserve_insertion_order = false")  # bounds memory; parts carry their order
+        settings: dict[str, Any] = {**NEVER_FETCH, "temp_directory": f"{self.path}.tmp", **self._options}
+        connection = duckdb.connect(":memory:", config=settings)
+        try:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED}")
+        except duckdb.Error:
+            connection.close()
+            raise
         return connection

@@ -23,7 +23,7 @@ from ingestion.warehouse.parallel import load_parts
 from ingestion.warehouse.postgres_copy import copy_part
 from ingestion.warehouse.postgres_errors import Place
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
-from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, quote, staged_name, stored
+from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, quote, refuse_own_names, staged_name, stored
 
 LOCKS: Final = 0x48474154  # our class of advisory locks; the dataset's number is the other half
 SETUP_LOCK: Final = 0  # no dataset has this number
@@ -48,6 +48,7 @@ class PostgresWarehouse:
             yield Probe(name="Reach the warehouse", ok=False, detail=error.message, advice=error.advice)
 
     def stage(self, request: StageRequest) -> Staged:
+        refuse_own_names(column.name for column in request.columns)
         table = staged_name(dataset=request.target.dataset, load=request.load_id, attempt=request.attempt)
         self._engine.set_up()
         with self._connections.session(f"preparing to load {request.target.name}") as session:

@@ -28,7 +28,7 @@ REASONS: Final = {
     "57P02": "the server crashed",
     "57P03": "the server is starting",
     "53300": "the server has no free connection",
-    "53200": "the server is out of memory",
+    "53200": "the server is out of memory, or of locks (max_locks_per_transaction) for so many tables at once",
 }
 
 

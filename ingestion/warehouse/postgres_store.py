@@ -127,19 +127,16 @@ def _value(name: str, before: str | None, after: str) -> str:
 
 
 def refresh_view(session: PostgresSession, target: Target, known: Sequence[int]) -> None:
-    """Make the public view show these stores. Inside the caller's transaction."""
+    """Make the public view show these stores, under each of the dataset's names. Inside the caller's transaction."""
     sql = view_sql(session, target, known)
     _refuse_foreign(session, target)
     if not session.rows("SELECT to_regnamespace(?)", (quote(target.schema),))[0][0]:
         session.run(f"CREATE SCHEMA {quote(target.schema)}")
     newest = columns(session, store_name(target.dataset, known[-1]))
-    replace_view(session, target, sql, {LOAD: "bigint", PART: "bigint", **newest})
+    books.enter_name(session, target, shown_as=sql)
+    for schema, name in books.public_names(session, target.dataset):
+        replace_view(session, qualified(schema, name), sql, {LOAD: "bigint", PART: "bigint", **newest})
     session.run(f"COMMENT ON VIEW {qualified(target.schema, target.name)} IS {literal(target.description)}")
-    session.run(f"DELETE FROM {book('_datasets')} WHERE dataset = ?", (target.dataset,))
-    session.run(
-        f"INSERT INTO {book('_datasets')} (dataset, schema_name, name, description, shown_as) VALUES (?, ?, ?, ?, ?)",
-        (target.dataset, target.schema, target.name, target.description, sql),
-    )
 
 
 def _shown_as(session: PostgresSession, target: Target) -> str | None:

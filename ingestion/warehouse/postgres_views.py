@@ -11,7 +11,6 @@ from typing import Any, Final
 import psycopg
 
 from ingestion.errors import SchemaFault
-from ingestion.warehouse.base import Target
 from ingestion.warehouse.postgres_session import PostgresSession
 from ingestion.warehouse.sql import Shape, literal, qualified, quote
 
@@ -60,30 +59,29 @@ class View:
         return qualified(self.schema, self.name)
 
 
-def replace_view(session: PostgresSession, target: Target, sql: str, shape: Shape) -> None:
+def replace_view(session: PostgresSession, name: str, sql: str, shape: Shape) -> None:
     """Make the view select `sql`, which yields `shape`. Raises SchemaFault when something over it cannot follow."""
-    name = qualified(target.schema, target.name)
     present = _columns(session, name)
     if present == list(shape.items())[: len(present)]:
         session.run(f"CREATE OR REPLACE VIEW {name} AS {sql}")
         return
     ours, *above = _views(session, name)
     for view in above:
-        _refuse_what_cannot_be_remade(view, target)
+        _refuse_what_cannot_be_remade(view, name)
     for view in reversed([ours, *above]):
         session.run(f"DROP VIEW {view.sql_name}")
     session.run(f"CREATE VIEW {name}{_options(ours)} AS {sql}")
     _restore(session, ours)
     for view in above:
-        _remake(session, view, target)
+        _remake(session, view, name)
 
 
-def _remake(session: PostgresSession, view: View, target: Target) -> None:
+def _remake(session: PostgresSession, view: View, name: str) -> None:
     try:
         session.run(f"CREATE VIEW {view.sql_name}{_options(view)} AS {view.definition}")
-    except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.DataError) as error:
+    except (psycopg.ProgrammingError, psycopg.DataError) as error:
         raise SchemaFault(
-            f"A column of {target.schema}.{target.name} changes its type, but the view {view.schema}.{view.name} "
+            f"A column of {name} changes its type, but the view {view.schema}.{view.name} "
             f"does not fit the new one: {error.diag.message_primary}.",
             advice="Change or drop the view, then retry.",
             detail=str(error),
@@ -127,12 +125,12 @@ def _views(session: PostgresSession, name: str) -> list[View]:
     return views
 
 
-def _refuse_what_cannot_be_remade(view: View, target: Target) -> None:
+def _refuse_what_cannot_be_remade(view: View, name: str) -> None:
     if view.kind == "v" and not view.triggers:
         return
     what = "view with triggers" if view.kind == "v" else "materialized view"
     raise SchemaFault(
-        f"A column of {target.schema}.{target.name} changes its type, but the {what} {view.schema}.{view.name} "
+        f"A column of {name} changes its type, but the {what} {view.schema}.{view.name} "
         "depends on the table and cannot be made again by itself.",
         advice="Drop it, retry, and create it again afterwards.",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ingestion.blueprint.types import MAX_DIGITS, Type
+from ingestion.errors import ConfigFault
 
 BOOKS: Final = "headgate_books"  # ledger, pointers, lineage
 STORE: Final = "headgate_store"  # the rows, live and not: one table for each staged load
@@ -63,6 +64,15 @@ def names(columns: Iterable[str], prefix: str = "") -> str:
 def staged_name(*, dataset: int, load: int, attempt: int) -> str:
     """The table that one attempt of one load fills: it says where it comes from to whoever finds it."""
     return f"d{dataset:d}_l{load:d}_a{attempt:d}"
+
+
+def refuse_own_names(columns: Iterable[str]) -> None:
+    """Raises ConfigFault for a column that would hide one of ours."""
+    if taken := sorted({GENERATION, *LINEAGE} & set(columns)):
+        raise ConfigFault(
+            f"A table cannot have columns named {', '.join(taken)}: every live table has such columns of its own.",
+            advice="Give the field another column name.",
+        )
 
 
 def same_key(key: Sequence[str], left: str, right: str) -> str:

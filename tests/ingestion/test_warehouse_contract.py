@@ -436,3 +436,41 @@ def test_everything_is_there_after_closing_and_opening(warehouse: Warehouse):
     assert warehouse.published(1) == first
     assert live(warehouse) == ROWS
     assert columns(id="integer", name="text") == ID_NAME
+
+
+def test_a_renamed_dataset_is_shown_under_both_names(warehouse: Warehouse):
+    Load(1, ROWS).run(warehouse)
+    renamed = replace(SURVEYS, name="answers")
+
+    Load(2, [(9, "nine")], target=renamed).run(warehouse)
+    Load(3, [(True, "text")], columns(id="text", name="text"), target=renamed).run(warehouse)
+    warehouse.tidy(keep_generations=0)
+
+    assert live(warehouse, target=renamed) == live(warehouse) == [("true", "text")]
+
+
+def test_loads_of_many_tables_at_once_do_not_disturb_each_other(warehouse: Warehouse):
+    def load_again_and_again(dataset: int) -> None:
+        target = Target(dataset=dataset, schema="live", name=f"t{dataset}", key=("id",))
+        for turn in range(4):
+            both = [part(n, ["id", "name"], [(n * 100 + i, f"{turn}") for i in range(50)]) for n in (1, 2, 3)]
+            mode = Mode.MERGE if turn % 2 else Mode.REPLACE
+            done.append(Load(dataset * 100 + turn, parts=tuple(both), mode=mode, target=target).run(warehouse))
+
+    done: list[Published] = []
+    threads = [threading.Thread(target=load_again_and_again, args=(dataset,)) for dataset in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [one.effects[0].live for one in done] == [150] * 16
+
+
+def test_many_tables_are_published_in_one_transaction(warehouse: Warehouse):
+    loads = [Load(1, [(n, "x")], target=Target(dataset=n, schema="live", name=f"t{n}")) for n in range(1, 61)]
+
+    published = publish(warehouse, 1, [load.change(load.stage(warehouse)) for load in loads])
+
+    assert [one.dataset for one in published.effects] == list(range(1, 61))
+    assert warehouse.query("SELECT count(DISTINCT published_at) FROM headgate_books._ledger") == [(1,)]
