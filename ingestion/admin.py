@@ -36,8 +36,8 @@ LOOKS: dict[str, tuple[str, str]] = {
 def badge(status: str) -> SafeString:
     """A batch's status: word, shape and colour."""
     tone, shape = LOOKS.get(status, ("skipped", "step_over"))
-    text = '<span class="hg-badge hg-{}"><span class="material-symbols-outlined hg-icon" aria-hidden="true">{}</span><span>{}</span></span>'
-    return format_html(text, tone, shape, status.capitalize())
+    icon = format_html('<span class="material-symbols-outlined hg-icon" aria-hidden="true">{}</span>', shape)
+    return format_html('<span class="hg-badge hg-{}">{}<span>{}</span></span>', tone, icon, status.capitalize())
 
 
 def number(value: int | None) -> str:
@@ -144,8 +144,8 @@ class BatchAdmin(ReadOnly):
     search_fields = ("=id", "=owner", "dataset__name")
     search_help_text = "Batch id, owner (run/31548) or table"
     fields = (
-        "batch_id", "state", "table", "owner", "mode", "window", "counts", "changes_found", "parts_found", "events_found",
-        "created", "finished",
+        "batch_id", "state", "table", "owner", "mode", "window", "counts",
+        "changes_found", "parts_found", "events_found", "created", "finished",
     )  # fmt: skip
     readonly_fields = fields
     empty_words = "No batch yet. Everything that lands in a table lands as a batch."
@@ -221,10 +221,12 @@ class BatchAdmin(ReadOnly):
     @admin.display(description="Parts")
     def parts_found(self, batch: Batch) -> SafeString | str:
         totals = batch.parts.aggregate(count=Count("pk"), rows=Sum("row_count"), size=Sum("size"))
-        parts = batch.parts.only("number", "label", "row_count", "size", "key", "merged_into")[:PARTS_SHOWN]
         if not totals["count"]:
             return "None yet."
-        return render_to_string("admin/ingestion/parts.html", {"parts": parts, "totals": totals, "shown": PARTS_SHOWN})
+        parts = batch.parts.only("number", "label", "row_count", "size", "key", "merged_into")[:PARTS_SHOWN]
+        rows = [(part, number(part.row_count)) for part in parts]
+        totals |= {"rows": number(totals["rows"])}
+        return render_to_string("admin/ingestion/parts.html", {"parts": rows, "totals": totals, "shown": PARTS_SHOWN})
 
     @admin.display(description="History")
     def events_found(self, batch: Batch) -> SafeString | str:

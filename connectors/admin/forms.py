@@ -100,8 +100,7 @@ def build(connector: Connector | None, manifest: Manifest | None) -> type[DataSo
         fields |= {SETTING + setting.name: _setting_field(setting) for setting in manifest.settings}
         fields |= {CREDENTIAL + item.name: _credential_field(item) for item in manifest.credentials}
         fields["endpoints"] = _endpoints_field(manifest)
-    built: type[DataSourceForm] = type(DataSourceForm)("DataSourceForm", (DataSourceForm,), fields)
-    return built
+    return type("DataSourceForm", (DataSourceForm,), fields)
 
 
 def _connector_field(connector: Connector | None) -> forms.ModelChoiceField[Connector]:

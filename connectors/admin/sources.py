@@ -1,4 +1,4 @@
-"""The data source's screen: its form, "Test connection" and "Show ten records". `runs` adds runs to it and registers it."""
+"""The data source's screen: its form, "Test connection", "Show ten records". `runs` adds runs and registers it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ class DataSourceScreen(ModelAdmin):  # type: ignore[misc]
                 name="connectors_datasource_records",
             ),
         ]
-        return own + super().get_urls()
+        urls: list[URLPattern] = super().get_urls()
+        return own + urls
 
     # Test connection
 

@@ -104,7 +104,7 @@ def tabs(run: Run, view: View) -> list[tuple[str, str, str, int | None]]:
 
 def stages_of(run: Run) -> list[Stage]:
     """The four stages, from one query."""
-    counted = {
+    counted: dict[str, Any] = {
         row["kind"]: row
         for row in run.tasks.values("kind").annotate(
             total=Count("pk"),

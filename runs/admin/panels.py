@@ -24,6 +24,7 @@ PLACE = Case(  # failed, running without a sign of life, running, waiting, the r
     When(status=TaskStatus.WAITING, then=Value(4)),
     default=Value(5),
 )
+TASK_ORDER = (PLACE, F("started_at").asc(nulls_last=True), "pk")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +58,12 @@ def panel(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
 
 
 def _tasks(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
-    found: QuerySet[Task] = run.tasks.annotate(place=PLACE, silent=Case(When(SILENT, then=True), default=False))
+    found: QuerySet[Task] = run.tasks.annotate(silent=Case(When(SILENT, then=True), default=False))
     if view.kinds:
         found = found.filter(kind__in=view.kinds)
     if view.q:
         found = matching(found, view.q)
-    ordered = found.order_by("place", F("started_at").asc(nulls_last=True), "pk")
-    page = Paginator(ordered, TASKS_PER_PAGE).get_page(view.page)
+    page = Paginator(found.order_by(*TASK_ORDER), TASKS_PER_PAGE).get_page(view.page)
     failed = first_failure.pk if first_failure else 0
     rows = [_task_row(task, view, failed) for task in page]
     return {"rows": rows, "page": page, "kind_words": [KIND_WORDS[kind] for kind in view.kinds]}

@@ -1,6 +1,6 @@
 """The list of API runs, and the addresses of the page of one. Rows are the machine's: nothing is edited here."""
 
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -127,7 +127,8 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
             path("<int:run_id>/retry/", wrap(verbs.Retry(self).view), name="runs_run_retry"),
             path("<int:run_id>/close/", wrap(verbs.Close(self).view), name="runs_run_close"),
         ]
-        return own + super().get_urls()
+        urls: list[URLPattern] = super().get_urls()
+        return own + urls
 
     def run_or_404(self, request: HttpRequest, run_id: int | str) -> Run:
         """The run with all that its header names. Raises PermissionDenied, Http404."""

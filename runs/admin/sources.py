@@ -50,10 +50,11 @@ class SourceList(ChangeList):  # type: ignore[misc]
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
-        found = Run.objects.in_bulk([source.shown_run_id for source in self.result_list if source.shown_run_id])
-        for source in self.result_list:
+        listed: list[Any] = list(self.result_list)
+        found = Run.objects.in_bulk([source.shown_run_id for source in listed if source.shown_run_id])
+        for source in listed:
             source.shown_run = found.get(source.shown_run_id)
+        self.result_list: list[Any] = listed
 
 
 @admin.register(DataSource)
@@ -194,7 +195,7 @@ class SourceAdmin(DataSourceScreen):
             ("restart_alt", f"Everything is fetched from the source again.{took}"),
             (
                 "shield",
-                "The tables below are replaced in one step when all of them are ready; until then they stay as they are.",
+                "The tables below are replaced in one step when all are ready; until then they stay as they are.",
             ),
         ]
         context = self._frame(request, f"Start a destructive run of {source}?", source) | {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.contrib import messages
@@ -193,7 +193,8 @@ def _reuse(run: Run) -> str:
         return "Nothing of the old run can be reused: everything is fetched from the source."
     if not _same_configuration(run):
         return "The data source has been changed since, so everything is fetched anew."
-    return f"{plural(finished, 'finished extraction task')} of {total} will be reused; the rest is fetched from the source."
+    reused = plural(finished, "finished extraction task")
+    return f"{reused} of {total} will be reused; the rest is fetched from the source."
 
 
 def _same_configuration(run: Run) -> bool:

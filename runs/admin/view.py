@@ -27,7 +27,7 @@ class View:
         kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else "tasks",
-            q=query.get("q", "").strip()[:200],
+            q=query.get("q", "").replace("\0", "").strip()[:200],  # Postgres refuses NUL in text
             kind=",".join(kinds),
             page=max(_whole(query.get("page", "")), 1),
             tables=_whole(query.get("tables", "")),

@@ -13,6 +13,7 @@ from runs.states import KIND_WORDS, LOAD_WORDS, RUN_WORDS, TASK_WORDS
 
 register = template.Library()
 NOTHING = "–"
+UNBROKEN = "\u00a0"
 # status → the shape of its icon; the class of the same name gives its colour
 SHAPES = {
     "waiting": "hourglass_empty",
@@ -75,10 +76,12 @@ def words(value: timedelta | None) -> str:
     seconds = max(int(value.total_seconds()), 0)
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if seconds < 60:
-        return f"{seconds} s"
-    if minutes < 60:
-        return f"{minutes} min {seconds % 60:02d} s"
-    return f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{days} d {hours % 24} h"
+        text = f"{seconds} s"
+    elif minutes < 60:
+        text = f"{minutes} min {seconds % 60:02d} s"
+    else:
+        text = f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{days} d {hours % 24} h"
+    return text.replace(" ", UNBROKEN)
 
 
 @register.filter
@@ -110,7 +113,7 @@ def ago(passed: timedelta) -> str:
     if seconds < 5:
         return "just now"
     unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)) if seconds >= s)
-    return f"{seconds // size} {unit} ago"
+    return f"{seconds // size}{UNBROKEN}{unit}{UNBROKEN}ago"
 
 
 @register.simple_tag

@@ -8,9 +8,9 @@
   function words(seconds) {
     const minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600), days = Math.floor(seconds / 86400);
     const two = (value) => String(value).padStart(2, "0");
-    if (seconds < 60) return `${seconds} s`;
-    if (minutes < 60) return `${minutes} min ${two(seconds % 60)} s`;
-    return hours < 24 ? `${hours} h ${two(minutes % 60)} min` : `${days} d ${hours % 24} h`;
+    if (seconds < 60) return `${seconds}\u00a0s`;
+    if (minutes < 60) return `${minutes}\u00a0min\u00a0${two(seconds % 60)}\u00a0s`;
+    return hours < 24 ? `${hours}\u00a0h\u00a0${two(minutes % 60)}\u00a0min` : `${days}\u00a0d\u00a0${hours % 24}\u00a0h`;
   }
 
   function tick() {

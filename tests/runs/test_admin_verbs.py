@@ -1,0 +1,297 @@
+"""Cancel, retry, force close and "Run now": what they ask, what they do, and whom they refuse."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from connectors.models import ConfigRevision, DataSource
+from ingestion.models import Dataset
+from runs.models import Run
+from runs.states import RunMode, RunStatus, TaskStatus
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(admin_client: Client) -> Client:
+    return admin_client
+
+
+def verb(name: str, run: Run) -> str:
+    return reverse(f"admin:runs_run_{name}", args=[run.pk])
+
+
+def start(source: DataSource) -> str:
+    return reverse("admin:connectors_datasource_start", args=[source.pk])
+
+
+def said(response) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def may(client: Client, *permissions: str) -> Client:
+    client.force_login(factories.person("runs.view_run", "connectors.view_datasource", *permissions, name="support"))
+    return client
+
+
+# Cancel
+
+
+def test_cancel_asks_first_and_changes_nothing_by_asking(admin):
+    run = factories.open_run()
+
+    page = admin.get(verb("cancel", run)).content.decode()
+
+    assert "Nothing goes live" in page
+    assert "kept for 7 days" in page
+    assert 'name="csrfmiddlewaretoken"' in page
+    assert Run.objects.get(pk=run.pk).status == RunStatus.RUNNING
+
+
+def test_cancel_moves_the_run_and_names_who_asked(admin):
+    run = factories.open_run()
+    factories.task(run, status=TaskStatus.RUNNING)
+
+    answer = admin.post(verb("cancel", run))
+
+    run.refresh_from_db()
+    assert (run.status, run.cancel_requested_by) == (RunStatus.CANCELING, "admin")
+    assert answer.headers["Location"] == verb("change", run)
+    assert "Canceling …" in said(answer)
+
+
+def test_a_second_cancel_changes_nothing_and_says_who_asked_and_when(admin):
+    run = factories.canceling_run(by="bert")
+    before = Run.objects.filter(pk=run.pk).values().get()
+
+    answer = admin.post(verb("cancel", run))
+
+    assert Run.objects.filter(pk=run.pk).values().get() == before
+    assert "bert asked for this already at" in said(answer)
+    assert run.cancel_requested_at.strftime("%H:%M:%S") in said(answer)
+
+
+def test_a_cancel_that_comes_too_late_says_so(admin):
+    run = factories.run()
+
+    answer = admin.post(verb("cancel", run))
+
+    assert "the cancel came too late" in said(answer)
+    assert Run.objects.get(pk=run.pk).status == RunStatus.COMPLETED
+
+
+# Retry
+
+
+def failed_with_finished_work(**fields) -> Run:
+    run = factories.failed_run(**fields)
+    factories.task(run, "Surveys")
+    factories.task(run, "Responses north", status=TaskStatus.FAILED)
+    return run
+
+
+def test_retry_shows_its_plan_first(admin):
+    run = failed_with_finished_work()
+
+    page = admin.get(verb("retry", run)).content.decode()
+
+    assert "1 finished extraction task of 2 will be reused" in page
+    assert "Everything anew" in page
+    assert Run.objects.count() == 1
+
+
+def test_retry_says_when_a_changed_source_leaves_nothing_to_reuse(admin):
+    run = failed_with_finished_work()
+    DataSource.objects.filter(pk=run.source_id).update(settings={"base_url": "http://127.0.0.1:10"})
+
+    page = admin.get(verb("retry", run)).content.decode()
+
+    assert "has been changed since, so everything is fetched anew" in page
+    assert "Everything anew</strong>" not in page
+
+
+def test_the_plan_agrees_with_the_revision_that_a_run_would_get(admin):
+    run = failed_with_finished_work()
+
+    assert ConfigRevision.of(run.source) == run.config
+    assert "will be reused" in admin.get(verb("retry", run)).content.decode()
+
+
+def test_retry_makes_one_new_run_and_shows_it(admin):
+    run = failed_with_finished_work()
+
+    first, again = admin.post(verb("retry", run)), admin.post(verb("retry", run))
+
+    fresh = Run.objects.get(retry_of=run)
+    assert (fresh.requested_by, fresh.trigger) == ("admin", "retry")
+    assert first.headers["Location"] == verb("change", fresh)
+    assert again.headers["Location"] == verb("change", run)
+    assert f"has been retried already: run {fresh.pk}" in said(again)
+
+
+def test_a_retry_of_everything_reuses_nothing(admin):
+    run = failed_with_finished_work()
+
+    admin.post(verb("retry", run), {"choice": "everything"})
+
+    assert not Run.objects.get(retry_of=run).tasks.filter(status=TaskStatus.COMPLETED).exists()
+
+
+def test_a_retry_that_is_not_allowed_goes_back_with_the_reason(admin):
+    run = factories.run()
+
+    answer = admin.get(verb("retry", run))
+
+    assert answer.headers["Location"] == verb("change", run)
+    assert "only a failed, cancelled or rejected run can be retried" in said(answer)
+
+
+# Force close
+
+
+def test_a_forced_close_wants_a_reason(admin):
+    run = factories.open_run()
+
+    answer = admin.post(verb("close", run), {"reason": "  "})
+
+    assert "Say why" in answer.content.decode()
+    assert Run.objects.get(pk=run.pk).status == RunStatus.RUNNING
+
+
+def test_a_forced_close_ends_the_run_and_keeps_the_reason(admin):
+    run = factories.open_run()
+
+    admin.post(verb("close", run), {"reason": "its host was taken away"})
+
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert run.events.filter(reason="its host was taken away", actor="admin").exists()
+
+
+def test_a_canceling_run_is_closed_only_after_its_deadline(admin):
+    soon = factories.canceling_run(factories.source("Soon"))
+    overdue = factories.canceling_run(
+        factories.source("Overdue"), cancel_requested_at=timezone.now() - timedelta(minutes=4)
+    )
+
+    early, late = (admin.post(verb("close", run), {"reason": "stuck"}) for run in (soon, overdue))
+
+    assert "it can be forced closed 180 s after the cancel was asked" in said(early)
+    assert "“Cancelled”" in said(late)
+    assert Run.objects.get(pk=overdue.pk).status == RunStatus.CANCELLED
+
+
+# Run now
+
+
+def test_an_incremental_run_starts_at_once_and_is_shown(admin):
+    source = factories.source()
+
+    answer = admin.post(start(source), {"mode": "incremental"})
+
+    run = Run.objects.get()
+    assert (run.mode, run.trigger, run.requested_by) == (RunMode.INCREMENTAL, "person", "admin")
+    assert answer.headers["Location"] == verb("change", run)
+
+
+def test_a_destructive_run_asks_first_with_tables_and_live_rows(admin):
+    source = factories.source()
+    Dataset.objects.create(namespace="small", name="surveys", source_name="surveys", live_rows=336_776)
+
+    page = admin.post(start(source), {"mode": "destructive"}).content.decode()
+
+    assert "small.surveys" in page
+    assert "336,776" in page
+    assert "not there yet" in page
+    assert not Run.objects.exists()
+
+    admin.post(start(source), {"mode": "destructive", "confirmed": "yes"})
+
+    assert Run.objects.get().mode == RunMode.DESTRUCTIVE
+
+
+def test_a_get_never_starts_a_run(admin):
+    assert admin.get(start(factories.source()), {"mode": "incremental", "confirmed": "yes"}).status_code == 200
+    assert not Run.objects.exists()
+
+
+def test_a_second_start_is_kept_as_rejected_and_shown(admin):
+    blocker = factories.open_run()
+
+    answer = admin.post(start(blocker.source), {"mode": "incremental"})
+
+    rejected = Run.objects.get(status=RunStatus.REJECTED)
+    assert answer.headers["Location"] == verb("change", rejected)
+    assert "the previous one is still running" in said(answer)
+
+
+def test_a_disabled_source_is_not_started_and_says_why(admin):
+    source = factories.source(enabled=False)
+
+    page = admin.get(reverse("admin:connectors_datasource_change", args=[source.pk])).content.decode()
+    answer = admin.post(start(source), {"mode": "incremental"})
+
+    assert "This data source is disabled" in page
+    assert "is disabled; enable it" in said(answer)
+    assert not Run.objects.exists()
+
+
+# Rights
+
+
+@pytest.mark.parametrize(
+    ("name", "permission"), [("cancel", "runs.cancel_run"), ("retry", "runs.retry_run"), ("close", "runs.close_run")]
+)
+def test_each_verb_needs_its_own_right(client, name, permission):
+    run = factories.failed_run() if name == "retry" else factories.open_run()
+    others = {"runs.cancel_run", "runs.retry_run", "runs.close_run"} - {permission}
+    may(client, *others)
+
+    assert client.get(verb(name, run)).status_code == 403
+    assert client.post(verb(name, run), {"reason": "x"}).status_code == 403
+    assert Run.objects.get().status == run.status
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry"])
+def test_a_button_without_the_right_stays_in_sight_with_the_reason(client, name):
+    run = factories.failed_run() if name == "retry" else factories.open_run()
+    may(client)
+
+    page = client.get(verb("change", run)).content.decode()
+
+    assert f'id="{name}-run" aria-disabled="true"' in page
+    assert f"You do not have the right to {name} runs" in page
+
+
+def test_each_kind_of_run_needs_its_own_right(client):
+    source = factories.source()
+    may(client, "connectors.start_run")
+
+    assert client.post(start(source), {"mode": "destructive", "confirmed": "yes"}).status_code == 403
+    assert client.get(start(source)).status_code == 403
+    assert client.post(start(source), {"mode": "incremental"}).status_code == 302
+    assert Run.objects.get().mode == RunMode.INCREMENTAL
+
+
+def test_the_right_to_destructive_runs_does_not_give_the_other(client):
+    source = factories.source()
+    may(client, "connectors.start_destructive_run")
+
+    assert client.post(start(source), {"mode": "incremental"}).status_code == 403
+    page = client.get(reverse("admin:connectors_datasource_change", args=[source.pk])).content.decode()
+    assert "You do not have the right to start incremental runs" in page
+
+
+def test_verbs_refuse_a_request_without_a_token():
+    client = Client(enforce_csrf_checks=True)
+    may(client, "runs.cancel_run", "connectors.start_run")
+    run = factories.open_run()
+
+    assert client.post(verb("cancel", run)).status_code == 403
+    assert client.post(start(run.source), {"mode": "incremental"}).status_code == 403
+    assert Run.objects.count() == 1
