@@ -224,12 +224,17 @@ def test_the_tables_panel_shows_the_chain_of_counts_and_the_changes_of_columns(a
     run = factories.run()
     factories.table(factories.task(run), "surveys")
     Batch.objects.update(
-        extracted_count=1_010, rejected_count=4, superseded_count=6, staged_count=1_000, loaded_count=1_000, live_count=5_000,
+        extracted_count=1_010,
+        rejected_count=4,
+        superseded_count=6,
+        staged_count=1_000,
+        loaded_count=1_000,
+        live_count=5_000,
         changes=[
             {"kind": "added", "column": "origin", "before": "", "after": "text"},
             {"kind": "widened", "column": "distance", "before": "integer", "after": "numeric(38,2)"},
         ],
-    )  # fmt: skip
+    )
 
     text = text_of(read(admin, run, tab="tables"))
 
