@@ -233,6 +233,9 @@ class DuckEngine:
     def ready_for_duplicates(self, session: DuckSession, table: str) -> None:
         """Nothing: no table has a unique index."""
 
+    def release(self, session: DuckSession, target: Target, staged: Generation) -> Generation:
+        return staged  # never attached to anything
+
     def attach(self, session: DuckSession, target: Target, staged: Generation) -> None:
         """Nothing: the table is shown as it is."""
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -23,10 +24,9 @@ from ingestion.warehouse.parallel import load_parts
 from ingestion.warehouse.postgres_copy import copy_part
 from ingestion.warehouse.postgres_errors import Place
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
-from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, quote, refuse_own_names, staged_name, stored
+from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
+from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, refuse_own_names, staged_name, stored
 
-LOCKS: Final = 0x48474154  # our class of advisory locks; the dataset's number is the other half
-SETUP_LOCK: Final = 0  # no dataset has this number
 LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
 
 
@@ -166,8 +166,7 @@ class PostgresEngine:
         with self._connections.session("preparing the warehouse") as session, session.connection.transaction():
             session.run("SELECT pg_advisory_xact_lock(?, ?)", (LOCKS, SETUP_LOCK))
             for schema in books.schemas():
-                if not session.rows("SELECT to_regnamespace(?)", (schema,))[0][0]:
-                    session.run(f"CREATE SCHEMA {quote(schema)}")
+                postgres_store.make_schema(session, schema)
             if not session.rows("SELECT to_regclass(?)", (book("lineage"),))[0][0]:
                 for statement in books.TABLES:
                     session.run(statement.format(**books.KEYED))
@@ -215,6 +214,12 @@ class PostgresEngine:
     def ready_for_duplicates(self, session: PostgresSession, table: str) -> None:
         postgres_store.drop_unique_indexes(session, table)
 
+    def release(self, session: PostgresSession, target: Target, staged: Generation) -> Generation:
+        if staged.version in (None, postgres_store.versions(session, target.dataset)[-1]):
+            return staged
+        postgres_store.detach(session, staged)
+        return replace(staged, version=None)
+
     def attach(self, session: PostgresSession, target: Target, staged: Generation) -> None:
         postgres_store.attach(session, target, staged)
 
@@ -256,8 +261,7 @@ def _may_write(session: PostgresSession, place: Place) -> Probe:
     try:
         with session.connection.transaction(force_rollback=True):
             for schema in (BOOKS, STORE):
-                if not session.rows("SELECT to_regnamespace(?)", (schema,))[0][0]:
-                    session.run(f"CREATE SCHEMA {quote(schema)}")
+                postgres_store.make_schema(session, schema)
             table = stored(f"check_{session.rows('SELECT pg_backend_pid()')[0][0]}")
             session.run(f"CREATE TABLE {table} (id bigint)")
             session.run(f"INSERT INTO {table} VALUES (1)")

@@ -33,6 +33,8 @@ from ingestion.warehouse.sql import (
     stored,
 )
 
+LOCKS: Final = 0x48474154  # our class of advisory locks; the other half of each is a dataset's number
+SETUP_LOCK: Final = 0  # no dataset has this number
 LOCK_ATTEMPTS: Final = 60
 LOCK_TIMEOUT: Final = "100ms"  # the longest that our waiting for a lock makes readers wait behind us
 LOCK_PAUSE: Final = 0.4
@@ -130,13 +132,24 @@ def refresh_view(session: PostgresSession, target: Target, known: Sequence[int])
     """Make the public view show these stores, under each of the dataset's names. Inside the caller's transaction."""
     sql = view_sql(session, target, known)
     _refuse_foreign(session, target)
-    if not session.rows("SELECT to_regnamespace(?)", (quote(target.schema),))[0][0]:
-        session.run(f"CREATE SCHEMA {quote(target.schema)}")
+    make_schema(session, target.schema)
     newest = columns(session, store_name(target.dataset, known[-1]))
     books.enter_name(session, target, shown_as=sql)
     for schema, name in books.public_names(session, target.dataset):
         replace_view(session, qualified(schema, name), sql, {LOAD: "bigint", PART: "bigint", **newest})
     session.run(f"COMMENT ON VIEW {qualified(target.schema, target.name)} IS {literal(target.description)}")
+
+
+def make_schema(session: PostgresSession, schema: str) -> None:
+    """Make a schema if it is missing, inside the caller's transaction. Two that find it missing at once take turns:
+    IF NOT EXISTS neither does that nor lets through a user who may not make schemas."""
+    # The catalog itself is asked: to_regnamespace may answer from before we waited for the lock.
+    there = "SELECT 1 FROM pg_namespace WHERE nspname = ?"
+    if session.rows(there, (schema,)):
+        return
+    session.run("SELECT pg_advisory_xact_lock(?, ?)", (LOCKS, SETUP_LOCK))
+    if not session.rows(there, (schema,)):
+        session.run(f"CREATE SCHEMA {quote(schema)}")
 
 
 def _shown_as(session: PostgresSession, target: Target) -> str | None:
@@ -179,12 +192,18 @@ def attach(session: PostgresSession, target: Target, staged: Generation) -> None
     with_short_locks(session, change)
 
 
-def drop_generation(session: PostgresSession, generation: Generation) -> None:
-    """Drop a generation's table. A reader in the middle of it is waited for; nobody waits for us."""
+def detach(session: PostgresSession, generation: Generation) -> None:
+    """Take a generation out of its store. A reader in the middle of it is waited for; nobody waits for us."""
     store = store_name(generation.dataset, generation.version or 0)
-    if generation.version is not None and (pending := _attached(session, store, generation.table)) is not None:
+    if (pending := _attached(session, store, generation.table)) is not None:
         how = "FINALIZE" if pending else "CONCURRENTLY"
         session.run(f"ALTER TABLE {stored(store)} DETACH PARTITION {stored(generation.table)} {how}")
+    books.note_version(session, generation.number, None)
+
+
+def drop_generation(session: PostgresSession, generation: Generation) -> None:
+    if generation.version is not None:
+        detach(session, generation)
 
     def drop() -> None:
         session.run(f"DROP TABLE IF EXISTS {stored(generation.table)}")

@@ -59,6 +59,10 @@ class Engine(Protocol[S]):
 
     def ready_for_duplicates(self, session: S, table: str) -> None: ...
 
+    def release(self, session: S, target: Target, staged: Generation) -> Generation:
+        """Take a staged table back that an earlier try has attached to a store which is no longer the newest."""
+        ...
+
     def attach(self, session: S, target: Target, staged: Generation) -> None:
         """Make a staged table the dataset's next generation, still out of sight."""
         ...
@@ -114,6 +118,7 @@ def _prepare(engine: Engine[S], session: S, change: TableChange) -> Ready:
     staged = _staged(session, change)
     shape = _agree(engine, session, change, staged)
     engine.shape_store(session, change.target, shape)
+    staged = engine.release(session, change.target, staged)
     _conform(engine, session, change, staged, shape)
     staged = _supersede(engine, session, change, staged, shape)
     before = books.live(session, change.target.dataset)

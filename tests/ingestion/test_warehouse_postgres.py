@@ -15,6 +15,7 @@ from ingestion.warehouse.base import (
     CountMismatch,
     LoadFault,
     Mode,
+    TableChange,
     Warehouse,
     WarehouseRefused,
     WarehouseUnavailable,
@@ -196,19 +197,24 @@ def test_connections_that_the_server_ended_are_replaced(postgres: Warehouse, pos
     assert live(postgres) == ROWS
 
 
+def break_publish(postgres: Warehouse, database: str, dsn: str, load: Load) -> TableChange:
+    """Stage a load and end its connection when all is prepared, inside the publish transaction."""
+    change = load.change(load.stage(postgres))
+    with psycopg.connect(database) as blocker:
+        blocker.execute("LOCK TABLE headgate_books._ledger IN EXCLUSIVE MODE")
+        breaker = threading.Thread(target=break_waiting, args=(dsn,))
+        breaker.start()
+        with pytest.raises(WarehouseUnavailable):
+            publish(postgres, load.number, [change])
+        breaker.join()
+    return change
+
+
 def test_a_publish_whose_connection_breaks_is_unknown_and_the_ledger_knows(
     postgres: Warehouse, postgres_database: str, postgres_dsn: str
 ):
     Load(1, ROWS).run(postgres)
-    load = Load(2, [(9, "nine")])
-    change = load.change(load.stage(postgres))
-    with psycopg.connect(postgres_database) as blocker:
-        blocker.execute("LOCK TABLE headgate_books._ledger IN EXCLUSIVE MODE")
-        breaker = threading.Thread(target=break_waiting, args=(postgres_dsn,))
-        breaker.start()
-        with pytest.raises(WarehouseUnavailable):
-            publish(postgres, 2, [change])
-        breaker.join()
+    change = break_publish(postgres, postgres_database, postgres_dsn, Load(2, [(9, "nine")]))
 
     assert postgres.published(2) is None
     assert live(postgres) == ROWS
@@ -216,12 +222,32 @@ def test_a_publish_whose_connection_breaks_is_unknown_and_the_ledger_knows(
     assert live(postgres) == [(9, "nine")]
 
 
+def test_a_broken_publish_can_be_repeated_after_another_load_has_widened_the_table(
+    postgres: Warehouse, postgres_database: str, postgres_dsn: str
+):
+    Load(1, ROWS).run(postgres)
+    change = break_publish(postgres, postgres_database, postgres_dsn, Load(2, [(9, "nine")]))
+    Load(3, [("x", "text", "more")], columns(id="text", name="text", more="text")).run(postgres)
+
+    publish(postgres, 2, [change], token=2)
+
+    assert live(postgres, "id, name, more") == [("9", "nine", None)]
+
+
+def test_a_broken_publish_can_be_discarded(postgres: Warehouse, postgres_database: str, postgres_dsn: str):
+    Load(1, ROWS).run(postgres)
+    break_publish(postgres, postgres_database, postgres_dsn, Load(2, [(9, "nine")]))
+
+    assert postgres.discard(2) == 1
+    assert live(postgres) == ROWS
+
+
 def break_waiting(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as other:
         for _ in range(100):
             ended = other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'headgate' AND wait_event_type = 'Lock'"
+                "WHERE application_name = 'headgate' AND wait_event_type = 'Lock' AND query LIKE 'INSERT%'"
             ).fetchall()
             if ended:
                 return
