@@ -58,7 +58,7 @@ class Span:
 
     @property
     def is_numeric(self) -> bool:
-        return self.count > 0 and self.low[0] in NUMERIC and self.high[0] in NUMERIC
+        return self.low != "" and self.low[0] in NUMERIC and self.high[0] in NUMERIC
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _whole(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, sp
     kind = number(whole=digits, scale=0, digits=max(significant, 1), fits_64_bits=fitting == span.count)
     if kind.kind == "integer":
         kind = replace(kind, digits=digits)
-    return Fact(leaf, sql, kind, too_long=long if kind.kind == "text" else 0)
+    return Fact(leaf, sql, kind, too_long=_lost(kind, long))
 
 
 def _plain_decimal(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str) -> Fact | None:
@@ -218,7 +218,7 @@ def _decimal(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, 
 
 
 def _lost(kind: Type, long: int) -> int:
-    return long if kind.kind == "text" else 0
+    return max(long, 1) if kind.kind == "text" else 0  # together too wide, even where none is alone
 
 
 def _expanded(sql: str, scale: int) -> str:
