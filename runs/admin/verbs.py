@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from django.conf import settings
 from django.contrib import messages
@@ -23,14 +23,20 @@ from runs.models import Run
 from runs.states import RUN_WORDS, RunStatus, TaskKind, TaskStatus
 from runs.templatetags.headgate import exact, plural
 
-if TYPE_CHECKING:
-    from runs.admin.runs import RunAdmin
-
 REFUSALS = (Refused, ManifestError, SourceError)
 
 
 def address_of(run: Run) -> str:
     return reverse("admin:runs_run_change", args=[run.pk])
+
+
+class Screen(Protocol):
+    """What a verb needs of the screen that it hangs on."""
+
+    admin_site: Any
+    opts: Any
+
+    def run_or_404(self, request: HttpRequest, run_id: int | str) -> Run: ...
 
 
 class Verb:
@@ -42,7 +48,7 @@ class Verb:
     danger: ClassVar[bool] = True
     needs_reason: ClassVar[bool] = False
 
-    def __init__(self, admin: RunAdmin) -> None:
+    def __init__(self, admin: Screen) -> None:
         self.admin = admin
         self.view = require_http_methods(["GET", "POST"])(self._view)
 

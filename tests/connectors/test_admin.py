@@ -16,7 +16,7 @@ from connectors.models import Connector, DataSource
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-SECRET = "hunter2-very-secret"  # noqa: S105
+SECRET = "hunter2-very-secret"
 HOSTILE = "<script>alert(1)</script>"
 MANIFEST = """
 manifest: 1

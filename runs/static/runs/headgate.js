@@ -58,7 +58,7 @@
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     // A session that has ended answers the login page: never put that into the run's page.
-    if (event.detail.target.id === "run-top" && !event.detail.xhr.responseURL.includes("/live/")) {
+    if (event.detail.target.id === "run-top" && !new URL(event.detail.xhr.responseURL).pathname.endsWith("/live/")) {
       event.detail.shouldSwap = false;
       window.location.reload();
     }
