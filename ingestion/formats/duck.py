@@ -7,7 +7,8 @@ from typing import Final
 
 import duckdb
 
-MEMORY: Final = "256MB"  # beyond it DuckDB spills into the folder; a spool of 64 MB stays below
+MEMORY: Final = 256  # MB; beyond it DuckDB spills into the folder; a spool of 64 MB stays below
+USUAL_COLUMNS: Final = 200  # DuckDB pins blocks of 256 KB for each column of what it reads and writes
 
 
 @contextmanager
@@ -15,7 +16,7 @@ def private_duck(folder: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConne
     """A connection of its own, closed afterwards; what it spills lies in `folder` and goes with it."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "threads": threads,
-        "memory_limit": MEMORY,
+        "memory_limit": f"{MEMORY}MB",
         "temp_directory": str(folder),
         "autoinstall_known_extensions": "false",
         "allow_community_extensions": "false",
@@ -26,6 +27,12 @@ def private_duck(folder: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConne
         yield connection
     finally:
         connection.close()
+
+
+def make_room(duck: duckdb.DuckDBPyConnection, *, columns: int) -> None:
+    """Let a wide table have what its columns need at least; a narrow one stays within the usual limit."""
+    if columns > USUAL_COLUMNS:
+        duck.execute(f"SET memory_limit = '{MEMORY + columns}MB'")
 
 
 def name(identifier: str) -> str:

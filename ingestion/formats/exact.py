@@ -11,7 +11,7 @@ import duckdb
 
 from ingestion.formats.base import TableSpec, Warning  # noqa: A004
 from ingestion.formats.decode import Decoder, Unreadable
-from ingestion.formats.duck import paths
+from ingestion.formats.duck import make_room, paths
 from ingestion.formats.facts import measure
 from ingestion.formats.native import Loaded
 from ingestion.formats.rows import TableWriter, plant
@@ -39,6 +39,7 @@ def load(duck: duckdb.DuckDBPyConnection, spool: Sequence[Path], specs: Sequence
     ]
     try:
         _write(spool, writers, shape)
+        make_room(duck, columns=sum(len(writer.layout.leaves) for writer in writers))
         for number, writer in enumerate(writers):
             _take_in(duck, f"t{number}", writer)
     finally:

@@ -5,18 +5,19 @@ text from end to end, so that no value is ever looked at.
 """
 
 from collections.abc import Iterator, Sequence
+from gzip import BadGzipFile
 from pathlib import Path
 from typing import Final
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from ingestion.blueprint.columns import Column
 from ingestion.errors import DataFault
 from ingestion.formats.base import MergedPart
-from ingestion.formats.duck import private_duck, text
+from ingestion.formats.duck import make_room, private_duck, text
 from ingestion.formats.files import CHUNK, Packer, chunks, export
 
-LONGEST_LINE: Final = 64 << 20
+SHORTEST_BUFFER: Final = 2 << 20  # DuckDB's own limit for a line; no line is longer than its file
 Source = tuple[Path, Sequence[str]]
 
 
@@ -83,18 +84,26 @@ class RowCounter:
 
 
 def _inflate(path: Path) -> Iterator[bytes]:
-    with igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
-        while chunk := file.read(CHUNK):
-            yield chunk
+    try:
+        with igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except (EOFError, BadGzipFile, isal_zlib.IsalError) as error:
+        raise DataFault(
+            "A staged file is damaged: it could not be unpacked.",
+            advice="Retry the run, so that the records are fetched again.",
+            detail=f"{path.name}: {error}",
+        ) from error
 
 
 def _rewritten(path: Path, names: Sequence[str], columns: Sequence[Column], folder: Path) -> Iterator[bytes]:
     plain = folder / f"{path.stem}.rewritten"
-    counter = RowCounter()
+    counter, size = RowCounter(), 0
     for chunk in _inflate(path):
         counter.add(chunk)
+        size += len(chunk)
     try:
-        rows = _rewrite(path, names, columns, plain)
+        rows = _rewrite(path, names, columns, plain, longest=max(SHORTEST_BUFFER, size + 1))
         if rows != counter.rows:
             raise DataFault(
                 f"Rewriting a staged file of {counter.rows:,} rows gave {rows:,} rows.",
@@ -106,7 +115,7 @@ def _rewritten(path: Path, names: Sequence[str], columns: Sequence[Column], fold
         plain.unlink(missing_ok=True)
 
 
-def _rewrite(path: Path, names: Sequence[str], columns: Sequence[Column], target: Path) -> int:
+def _rewrite(path: Path, names: Sequence[str], columns: Sequence[Column], target: Path, *, longest: int) -> int:
     """Read the file as text by place, write it as text in the agreed order."""
     places = {name: f"c{number}" for number, name in enumerate(names)}
     told = ", ".join(f"'{place}': 'VARCHAR'" for place in [*places.values(), "part"])
@@ -115,8 +124,9 @@ def _rewrite(path: Path, names: Sequence[str], columns: Sequence[Column], target
     options = (
         "auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', new_line = '\\n', "
         f"nullstr = '\\N', allow_quoted_nulls = false, compression = 'gzip', parallel = false, "
-        f"max_line_size = {LONGEST_LINE}"
+        f"max_line_size = {longest}, buffer_size = {longest}"
     )
     select = f"SELECT {', '.join([*wanted, 'part'])} FROM read_csv({text(str(path))}, columns = {{{told}}}, {options})"
     with private_duck(target.parent, threads=1) as duck:
+        make_room(duck, columns=len(columns))
         return export(duck, select, quoted=quoted, target=target)

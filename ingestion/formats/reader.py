@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
-from ingestion.formats.duck import listed, name, paths, text
+from ingestion.formats.duck import listed, make_room, name, paths, text
 from ingestion.formats.facts import Span, is_container, measure
 from ingestion.formats.scan import has_no_numbers
 from ingestion.formats.shape import MOST_COLUMNS, Layout, Leaf, Shape, is_open, place_at
@@ -97,6 +97,7 @@ class Reader:
     def _fill(self, rows: str, *, start: str) -> None:
         wanted = [_plucked(leaf, start) for leaf in self.layouts[0].leaves]
         wanted += [f"{_at(layout.array, start)} AS a{number}" for number, layout in self._children()]
+        make_room(self.duck, columns=sum(len(layout.leaves) for layout in self.layouts))
         try:
             self.duck.execute(f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {', '.join(wanted)} FROM ({rows})")
         except (duckdb.InvalidInputException, duckdb.BinderException) as error:
