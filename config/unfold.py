@@ -16,11 +16,12 @@ def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: bool(request.user.has_perm(permission))
 
 
-def _page(title: str, icon: str, model: str) -> dict[str, Any]:
+def _page(title: str, icon: str, model: str, about: str) -> dict[str, Any]:
     app, name = model.split(".")
     return {
         "title": title,
         "icon": icon,
+        "about": about,
         "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
         "permission": _may_view(f"{app}.view_{name}"),
     }
@@ -65,24 +66,29 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Bring data in",
                 "items": [
-                    _page("Data sources", "database", "connectors.datasource"),
-                    _page("API runs", "play_circle", "runs.run"),
-                    _page("Data loads", "download_done", "runs.dataload"),
+                    _page(
+                        "Data sources", "database", "connectors.datasource", "Where data comes from. Start runs here."
+                    ),
+                    _page("API runs", "play_circle", "runs.run", "What is running, and how each run went."),
+                    _page("Data loads", "download_done", "runs.dataload", "What has been brought in and can be used."),
                 ],
             },
             {
                 "title": "Behind it",
                 "separator": True,
                 "items": [
-                    _page("Connectors", "cable", "connectors.connector"),
-                    _page("Datasets", "table", "ingestion.dataset"),
-                    _page("Batches", "inventory_2", "ingestion.batch"),
+                    _page("Connectors", "cable", "connectors.connector", "Kinds of APIs, each with its manifest."),
+                    _page("Datasets", "table", "ingestion.dataset", "The live tables and their columns."),
+                    _page("Batches", "inventory_2", "ingestion.batch", "What is staged for a table, file by file."),
                 ],
             },
             {
                 "title": "Who may do what",
                 "separator": True,
-                "items": [_page("Users", "person", "auth.user"), _page("Groups", "group", "auth.group")],
+                "items": [
+                    _page("Users", "person", "auth.user", "People who may sign in."),
+                    _page("Groups", "group", "auth.group", "Rights that people share."),
+                ],
             },
         ],
     },

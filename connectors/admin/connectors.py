@@ -43,6 +43,7 @@ class ConnectorForm(forms.ModelForm[Connector]):
 @admin.register(Connector)
 class ConnectorAdmin(ModelAdmin):  # type: ignore[misc]
     form = ConnectorForm
+    change_form_template = "admin/connectors/connector_form.html"
     list_display = ("name", "endpoint_count", "source_count", "changed")
     search_fields = ("name",)
     fields = ("name", "manifest", "found")
