@@ -1,4 +1,4 @@
-"""Lint, types, import contracts, migrations, tests: one after the other, each with its name; stops at the first that fails."""
+"""Lint, types, import contracts, migrations, tests: one after the other; stops at the first that fails."""
 
 import os
 import subprocess

@@ -34,7 +34,9 @@ def dispatched_names_are_actors(**_: Any) -> list[CheckMessage]:
     for kind, (name, queue) in ROUTES.items():
         actor = dramatiq.get_broker().actors.get(name)
         if actor is None or actor.queue_name != queue:
-            found.append(Error(f"Tasks of kind “{kind}” go to the actor “{name}”, which is not there.", id="headgate.E002"))
+            found.append(
+                Error(f"Tasks of kind “{kind}” go to the actor “{name}”, which is not there.", id="headgate.E002")
+            )
         elif actor.options.get("max_retries") != 0 or actor.options.get("time_limit") != float("inf"):
             found.append(Error(f"The actor “{name}” leaves retries or time limits to the broker.", id="headgate.E003"))
     return found

@@ -96,6 +96,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -144,12 +145,15 @@ SCRATCH_DIR = Path(env("HEADGATE_SCRATCH", default=str(VAR / "scratch")))
 ORGANISATION, SANDBOX = "default", "prod"
 
 # Sources
-CREDENTIAL_KEYS = env.list("HEADGATE_CREDENTIAL_KEYS", default=[]) or [_kept_secret("HEADGATE_CREDENTIAL_KEY", "fernet")]
+CREDENTIAL_KEYS = env.list("HEADGATE_CREDENTIAL_KEYS", default=[]) or [
+    _kept_secret("HEADGATE_CREDENTIAL_KEY", "fernet")
+]
 OUTBOUND_ALLOW = env.list("HEADGATE_OUTBOUND_ALLOW", default=[])  # "host:port" beyond the public internet over https
 
 # Runs: seconds unless the name says otherwise
 LEASE_SECONDS = env.float("HEADGATE_LEASE_SECONDS", default=60)
 SWEEP_SECONDS = env.float("HEADGATE_SWEEP_SECONDS", default=5)
+TIDY_SECONDS = env.float("HEADGATE_TIDY_SECONDS", default=600)
 WAKE_AGAIN_SECONDS = env.float("HEADGATE_WAKE_AGAIN_SECONDS", default=10)
 CANCEL_DEADLINE_SECONDS = env.float("HEADGATE_CANCEL_DEADLINE_SECONDS", default=180)
 RETRY_WAITS = tuple(env.list("HEADGATE_RETRY_WAITS", cast=float, default=[10, 30, 90, 270]))
@@ -196,3 +200,5 @@ LOGGING = {
 }
 
 from config.unfold import UNFOLD  # noqa: E402, F401
+
+LOGIN_REDIRECT_URL = "admin:index"

@@ -53,10 +53,10 @@ class Sample:
 
 def sample(source: Source, endpoint_name: str, *, now: str) -> Sample:
     """The first page of an endpoint. Raises SourceError, and KeyError for an endpoint that is not there."""
-    endpoint = {item.name: item for item in source.discover()}[endpoint_name]
-    partitions: list[Any] = list(source.partitions(endpoint_name, since=None, now=now))
-    request = ReadRequest(endpoint=endpoint_name, partition=partitions[0] if partitions else None)
     try:
+        endpoint = {item.name: item for item in source.discover()}[endpoint_name]
+        partitions: list[Any] = list(source.partitions(endpoint_name, since=None, now=now))
+        request = ReadRequest(endpoint=endpoint_name, partition=partitions[0] if partitions else None)
         return Sample(endpoint=endpoint, page=next(iter(source.read(request, stop=lambda: False)), None))
     finally:
         source.close()

@@ -10,6 +10,7 @@ import errno
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -27,12 +28,14 @@ from ingestion.states import INITIAL
 from ingestion.warehouse.base import Mode
 
 
-def open_batch(*, dataset: Dataset, load: Load, owner: str, mode: Mode, cursor: str = "", window_from: str = "") -> Batch:
+def open_batch(
+    *, dataset: Dataset, load: Load, owner: str, mode: Mode, cursor: str = "", window_from: str = "", parent: str = ""
+) -> Batch:
     """The batch of this owner for this dataset; made once, however often asked."""
     batch, made = Batch.objects.get_or_create(
         dataset=dataset,
         owner=owner,
-        defaults={"load": load, "mode": mode, "cursor": cursor, "window_from": window_from},
+        defaults={"load": load, "mode": mode, "cursor": cursor, "window_from": window_from, "parent": parent},
     )
     if made:
         BatchEvent.objects.create(batch=batch, after=INITIAL, actor=owner)
@@ -165,24 +168,22 @@ class _Spool:
 
     @property
     def is_full(self) -> bool:
-        return self.size >= settings.SPOOL_BYTES or monotonic() - self.opened_at > settings.SPOOL_SECONDS
+        return self.size >= int(settings.SPOOL_BYTES) or monotonic() - self.opened_at > float(settings.SPOOL_SECONDS)
 
 
-class _disk_errors:  # noqa: N801 - reads as a phrase: with _disk_errors("spooling a page")
+@contextmanager
+def _disk_errors(doing: str) -> Iterator[None]:
     """Turns "no space left" into DiskFull; the caller's clean-up removes the partial file."""
-
-    def __init__(self, doing: str) -> None:
-        self.doing = doing
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                f"No space was left on the staging disk while {self.doing}.",
-                advice="Free space on the staging disk or point HEADGATE_SCRATCH to a larger one; the task tries again.",
-                detail=str(error),
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"No space was left on the staging disk while {doing}.",
+            advice="Free space on the staging disk or point HEADGATE_SCRATCH to a larger one.",
+            detail=str(error),
+        ) from error
 
 
 def commit(flushed: Flushed) -> dict[int, int]:

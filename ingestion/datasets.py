@@ -8,9 +8,7 @@ from ingestion.blueprint.names import fold
 from ingestion.models import Dataset
 
 
-def dataset_for(
-    *, namespace: str, table: str, description: str, key: Sequence[str], schema_policy: str
-) -> Dataset:
+def dataset_for(*, namespace: str, table: str, description: str, key: Sequence[str], schema_policy: str) -> Dataset:
     """The dataset of a source's table; made at first sight, its description, key and policy brought up to date."""
     dataset, _ = Dataset.objects.update_or_create(
         organisation=settings.ORGANISATION,

@@ -13,6 +13,7 @@ from ingestion import lifecycle
 from ingestion.blueprint.columns import Blueprint
 from ingestion.blueprint.merge import relabel
 from ingestion.errors import DataFault
+from ingestion.formats.base import PARENT_COLUMN
 from ingestion.models import Batch, Dataset, Load, Part
 from ingestion.rooms import store, warehouse
 from ingestion.staging.base import ObjectMissing
@@ -123,14 +124,15 @@ class Verified:
 def publish(load: Load, batches: Sequence[Batch], *, token: int, facts: Mapping[str, Any]) -> words.Published:
     """Make all tables of a load live at once, by the ledger. Writes nothing to the control database: hand the answer
     to `settle` in the transaction that completes the work. Safe to repeat."""
-    changes = tuple(_change(batch) for batch in batches)
+    by_source = {batch.dataset.source_name: batch for batch in batches}
+    changes = tuple(_change(batch, by_source.get(batch.parent)) for batch in batches)
     parts = tuple(_lineage(part) for batch in batches for part in batch.parts.all())
     return warehouse().publish(
         words.PublishRequest(load_id=load.pk, token=token, tables=changes, facts=facts, parts=parts)
     )
 
 
-def _change(batch: Batch) -> words.TableChange:
+def _change(batch: Batch, parent: Batch | None) -> words.TableChange:
     columns = batch.agreed
     names = columns.by_source()
     cursor = names.get(batch.cursor)
@@ -144,7 +146,15 @@ def _change(batch: Batch) -> words.TableChange:
         order=cursor.name if cursor else None,
         window=(cursor.name, batch.window_from) if cursor and batch.mode == words.Mode.WINDOW else None,
         manifest_digest=batch.manifest_digest,
+        parent=_parent(parent) if parent and batch.mode == words.Mode.MERGE else None,
     )
+
+
+def _parent(batch: Batch) -> words.Parent | None:
+    key = batch.dataset.target(batch.agreed).key
+    if not key or batch.staged is None:
+        return None
+    return words.Parent(staged=batch.staged, key=key, child_column=PARENT_COLUMN)
 
 
 def _lineage(part: Part) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Datasets and what is loaded into them: loads, batches, parts. Everything that lands in the warehouse lands as a batch."""
+"""Datasets and what is loaded into them: loads, batches, parts. Whatever lands in the warehouse lands as a batch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Dataset(models.Model):
     class Meta:
         ordering: ClassVar = ["namespace", "name"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["organisation", "sandbox", "namespace", "name"], name="one_dataset_per_name")
+            models.UniqueConstraint(
+                fields=["organisation", "sandbox", "namespace", "name"], name="one_dataset_per_name"
+            )
         ]
 
     def __str__(self) -> str:
@@ -79,6 +81,7 @@ class Batch(models.Model):
     mode = models.CharField(max_length=8, choices=[(m, m) for m in Mode], default=Mode.REPLACE)
     cursor = models.CharField(max_length=255, blank=True)  # field path
     window_from = models.CharField(max_length=200, blank=True)
+    parent = models.CharField(max_length=255, blank=True)  # for a child table: its parent's name at the source
     blueprint = models.JSONField(null=True)  # agreed at metadata consolidation
     changes = models.JSONField(default=list)  # how it differs from the dataset's, in words
     manifest_key = models.CharField(max_length=400, blank=True)

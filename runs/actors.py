@@ -1,10 +1,12 @@
 """The Dramatiq actors: one call each, on queues of their own. Time limits and retries are ours, never the broker's."""
 
+from typing import Any
+
 import dramatiq
 
 from runs.perform import perform
 
-OURS = {"max_retries": 0, "time_limit": float("inf"), "notify_shutdown": True}
+OURS: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf"), "notify_shutdown": True}
 
 
 @dramatiq.actor(queue_name="extract", **OURS)

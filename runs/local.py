@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from time import monotonic, sleep
 
 import dramatiq
@@ -16,16 +17,22 @@ from django.db import Error, close_old_connections, connection
 from runs import pulse
 from runs.models import Run
 from runs.states import RUN_ENDED
-from runs.upkeep import sweep
+from runs.upkeep import sweep, tidy
 
 log = logging.getLogger(__name__)
+
+
+@cache
+def boot() -> None:
+    """Start the broker's own threads (time limits), which a worker in a process of ours does not: once a process."""
+    dramatiq.get_broker().emit_after("process_boot")
 
 
 @contextmanager
 def workers(*, threads: int | None = None, sweep_every: float | None = None) -> Iterator[None]:
     """Workers and a sweeper in threads of this process, until the context ends; then they stop at a page."""
     broker = dramatiq.get_broker()
-    broker.emit_after("process_boot")
+    boot()
     worker = dramatiq.Worker(broker, worker_threads=threads or settings.WORKER_THREADS, worker_timeout=50)
     over = threading.Event()
     sweeper = threading.Thread(
@@ -46,11 +53,15 @@ def workers(*, threads: int | None = None, sweep_every: float | None = None) -> 
 
 def sweep_until(over: threading.Event, every: float) -> None:
     """Sweep until told to stop. A database that is away is waited for; anything else ends the thread, loudly."""
+    tidied = monotonic()
     try:
         while True:
             close_old_connections()
             try:
                 found = sweep()
+                if monotonic() - tidied > settings.TIDY_SECONDS:
+                    tidied = monotonic()
+                    found += tidy()
             except Error as error:
                 log.warning("the sweep could not reach the database: %s", type(error).__name__)
             else:

@@ -81,7 +81,9 @@ class Run(models.Model):
             models.UniqueConstraint(
                 fields=["open_key"], condition=models.Q(status__in=OPEN_STATUSES), name="one_open_run_per_source"
             ),
-            models.CheckConstraint(condition=models.Q(status__in=[s.value for s in RunStatus]), name="run_status_is_known"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[s.value for s in RunStatus]), name="run_status_is_known"
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["source", "-id"], name="run_by_source"),

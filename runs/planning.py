@@ -107,7 +107,7 @@ def ingestion_task(table: str, batch: int, warehouse: str) -> PlannedTask:
     return PlannedTask(kind=TaskKind.INGESTION, key=table, name=f"{warehouse} ingestion: {table}", batch=batch)
 
 
-def next_phase(phase: TaskKind, counts: Mapping[str, int]) -> TaskKind | None:
+def next_phase(phase: TaskKind, counts: Mapping[TaskKind, int]) -> TaskKind | None:
     """The phase that opens after `phase`: the next one that has tasks; None when it was the last."""
     later = PHASES[PHASES.index(phase) + 1 :]
     return next((kind for kind in later if counts.get(kind)), None)

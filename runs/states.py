@@ -62,7 +62,11 @@ TASK_WORDS: dict[str, str] = {
     T.CANCELLED: RUN_WORDS[R.CANCELLED],
     T.SKIPPED: "Skipped",
 }
-LOAD_WORDS: dict[str, str] = {LoadStatus.RUNNING: "Running", LoadStatus.COMPLETED: "Completed", LoadStatus.FAILED: "Failed"}
+LOAD_WORDS: dict[str, str] = {
+    LoadStatus.RUNNING: "Running",
+    LoadStatus.COMPLETED: "Completed",
+    LoadStatus.FAILED: "Failed",
+}
 KIND_WORDS: dict[str, str] = {
     TaskKind.EXTRACTION: "Extraction",
     TaskKind.METADATA: "Metadata consolidation",

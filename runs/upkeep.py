@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from ingestion import loading
+from ingestion import upkeep as janitor
 from ingestion.errors import IngestionError
 from ingestion.warehouse.base import Published
 from runs import journal
@@ -40,6 +41,23 @@ def sweep(*, dry_run: bool = False) -> Counter[str]:
     found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
     if not dry_run:
         Sweep.objects.update_or_create(name=socket.gethostname(), defaults={"at": Now(), "found": dict(found)})
+    return found
+
+
+def tidy() -> Counter[str]:
+    """What has no hurry: temporary tables, old generations, staged files past their time. A warehouse that this
+    process cannot open (a file owned by another) is left to that one."""
+    found: Counter[str] = Counter()
+    jobs = {
+        "temporary_tables": janitor.drop_temporary_tables,
+        "generations": janitor.drop_old_generations,
+        "staged_files": janitor.delete_staged_files,
+    }
+    for name, job in jobs.items():
+        try:
+            found[name] = job()
+        except IngestionError as error:
+            log.warning("tidying %s must wait: %s", name.replace("_", " "), error)
     return found
 
 

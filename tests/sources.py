@@ -23,7 +23,9 @@ endpoints:
 """
 
 
-def small_source(name: str = "Small", *, manifest: str = TWO_ENDPOINTS, url: str = "http://127.0.0.1:9", **fields) -> DataSource:
+def small_source(
+    name: str = "Small", *, manifest: str = TWO_ENDPOINTS, url: str = "http://127.0.0.1:9", **fields
+) -> DataSource:
     """A source with an endpoint of one task and one of two; its address leads nowhere unless given."""
     connector, _ = Connector.objects.update_or_create(name=f"{name} API", defaults={"manifest": manifest})
     namespace = name.lower().replace(" ", "_")

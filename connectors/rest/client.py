@@ -29,7 +29,7 @@ TRANSIENT: Final = (408, 425)
 Read = TypeVar("Read")
 
 
-class TryAgain(Exception):  # noqa: N818 - a verdict on an answer, not an error yet
+class TryAgain(Exception):
     """The answer is worth another try. `reason` completes "could not be read: …"."""
 
     def __init__(self, reason: str) -> None:

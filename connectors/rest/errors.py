@@ -30,7 +30,7 @@ class Place:
         return f"at '{self.endpoint}'{page}"
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the caller asked for it
+class Stopped(Exception):
     """The caller wants no more: unwind quietly."""
 
 
@@ -65,7 +65,7 @@ def gave_up(reason: str, place: Place, attempts: int) -> SourceError:
     return SourceError(
         f"The source could not be read {place}: {reason}. Tried {times}.",
         fault=Fault.TRANSIENT,
-        advice="Nothing to do yet: it is tried again by itself. If it goes on, ask the source's operator.",
+        advice="If it goes on, check the address in the data source's settings and ask the source's operator.",
     )
 
 

@@ -10,7 +10,7 @@ from connectors.protocol import Fault, SourceError
 Values = Mapping[str, str]
 
 
-class MissingValue(Exception):  # noqa: N818 - a fact, turned into an error or an omission by the caller
+class MissingValue(Exception):
     """A placeholder has no value."""
 
     def __init__(self, name: str) -> None:

@@ -120,7 +120,7 @@ class Wire:
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(destination) from error
         except OSError as error:
-            raise WireError(_reason(error)) from error
+            raise WireError(_reason(error, destination)) from error
         finally:
             self._give_back(connection, keep=keep)
 
@@ -160,7 +160,7 @@ class Wire:
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(destination) from error
         except (OSError, http.client.HTTPException) as error:
-            raise WireError(_reason(error)) from error
+            raise WireError(_reason(error, destination)) from error
         finally:
             self._give_back(connection, keep=keep)
             if not keep:
@@ -228,7 +228,7 @@ def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
     return found
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, destination: Destination) -> str:
     if isinstance(error, TimeoutError):
         return "no answer came in time"
     if isinstance(error, http.client.IncompleteRead):
@@ -236,7 +236,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
         return "the connection was closed without an answer"
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens at the address (connection refused)"
+        return f"nothing listens at {destination.label} (connection refused)"
     if isinstance(error, http.client.HTTPException):
         return "the answer was no valid HTTP"
     return f"the connection failed ({type(error).__name__})"

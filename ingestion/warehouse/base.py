@@ -92,6 +92,16 @@ class Staged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The staged parents of a child table, published in the same load. A child's `_parent_id` is the text of the
+    parent's key, its fields joined with "|" (where a value holds one, or a backslash, a backslash stands before it)."""
+
+    staged: Staged
+    key: tuple[str, ...]
+    child_column: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableChange:
     """What the publish does for one table."""
 
@@ -101,6 +111,7 @@ class TableChange:
     staged: Staged
     order: str | None = None  # column by which the last of several rows of one key wins; then `_part`
     window: tuple[str, str] | None = None  # (column, from): only with Mode.WINDOW
+    parent: "Parent | None" = None  # only with Mode.MERGE: live rows of the parents in it go, whatever their index
     manifest_digest: str = ""
 
 

@@ -10,7 +10,7 @@ CONNECTIONS = 2  # one COPY fills one core of the server; measured 1.5 to 2 time
 BEAT_SECONDS = 5.0
 
 
-class Stopped(Exception):  # noqa: N818  no error: it says what happened
+class Stopped(Exception):
     """Inside a loading thread: the load as a whole has been given up."""
 
 

@@ -269,11 +269,24 @@ def _superseded_rows(ready: Ready, alias: str) -> tuple[str, tuple[str, ...]]:
     if change.mode is Mode.MERGE:
         staged = f"{stored(ready.staged.table)} AS staged"
         matches = same_key(change.target.key, "staged", alias)
-        return f"EXISTS (SELECT 1 FROM {staged} WHERE {matches})", ()
+        condition = f"EXISTS (SELECT 1 FROM {staged} WHERE {matches})"
+        return (f"({condition} OR {_of_staged_parent(ready, alias)})" if change.parent else condition), ()
     if change.mode is Mode.WINDOW and change.window:
         column, start = change.window
         return f"{alias}.{quote(column)} >= CAST(? AS {ready.shape[column]})", (start,)
     return "1 = 0", ()
+
+
+def _of_staged_parent(ready: Ready, alias: str) -> str:
+    """Children whose parent came again: those that came with it take their place, the others are gone at the source."""
+    parent = ready.change.parent
+    assert parent
+    fields = [f"CAST({quote(name)} AS text)" for name in parent.key]
+    if len(fields) > 1:
+        fields = [rf"replace(replace({field}, '\', '\\'), '|', '\|')" for field in fields]
+    key = " || '|' || ".join(fields)
+    ids = f"SELECT {key} FROM {stored(parent.staged.table)} WHERE {LOAD} = {int(ready.staged.load)}"
+    return f"CAST({alias}.{quote(parent.child_column)} AS text) IN ({ids})"
 
 
 def _go_live(

@@ -81,4 +81,11 @@ def _take_over(task: Task, twin: Task, targets: dict[int, Batch]) -> None:
         note=f"Reused from run {twin.run_id}",
         finished_at=Now(),
     )
-    record(task.run, TaskStatus.WAITING, TaskStatus.COMPLETED, actor="system", reason=f"reused from run {twin.run_id}", task=task)
+    record(
+        task.run,
+        TaskStatus.WAITING,
+        TaskStatus.COMPLETED,
+        actor="system",
+        reason=f"reused from run {twin.run_id}",
+        task=task,
+    )

@@ -187,8 +187,8 @@ def close(run_id: int, answer: Published | None, *, actor: str, reason: str) -> 
     """
     with transaction.atomic():
         run = lock(run_id)
-        if not run.is_open:
-            raise _too_late(run)
+        if refused := why_not_close(run, overdue=True):
+            raise refused
         for task in _tasks(run, TaskStatus.RUNNING):
             Task.objects.filter(pk=task.pk).update(attempt=F("attempt") + 1)
             move_task(task, TaskStatus.CANCELLED, actor=actor, reason=reason)
@@ -204,7 +204,8 @@ def close(run_id: int, answer: Published | None, *, actor: str, reason: str) -> 
 def why_not_close(run: Run, *, overdue: bool) -> Refused | None:
     """The reason why a run cannot be forced closed now."""
     if run.is_ended:
-        return _too_late(run)
+        word = run.get_status_display()
+        return Refused(f"Run {run.pk} has ended already (“{word}”).", code="ended", run_id=run.pk)
     if run.status == RunStatus.CANCELING and not overdue:
         wait = f"{settings.CANCEL_DEADLINE_SECONDS:.0f} s"
         return Refused(

@@ -43,8 +43,8 @@ def move_run(run: Run, to: RunStatus, *, actor: str, reason: str = "", **facts: 
 def move_task(
     task: Task, to: TaskStatus, *, actor: str, reason: str = "", fence: int | None = None, **facts: Any
 ) -> bool:
-    """Move a task on, from the status it was read in. A worker names its attempt as `fence`: a newer claim makes it a ghost,
-    whose move touches nothing. Call with the run locked."""
+    """Move a task on, from the status it was read in. A worker names its attempt as `fence`: a newer claim
+    makes it a ghost, whose move touches nothing. Call with the run locked."""
     before = TaskStatus(task.status)
     if to not in TASK_MOVES[before]:
         return False

@@ -206,4 +206,5 @@ def _batch_for(run: Run, planned: PlannedTable, *, window_from: str) -> Batch:
         mode=Mode(planned.mode),
         cursor=planned.table.cursor or "",
         window_from=window_from,
+        parent=planned.parent.name if planned.parent else "",
     )

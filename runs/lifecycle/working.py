@@ -17,9 +17,9 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from runs import journal
+from runs.dispatch import wake
 from runs.errors import Ghost
 from runs.lifecycle import ending
-from runs.dispatch import wake
 from runs.lifecycle.moves import lease, lock, move_run, move_task, queue
 from runs.lifecycle.phases import add_tasks, open_phase
 from runs.models import Level, Run, TableLoad, Task
@@ -114,7 +114,9 @@ def beat(claim: Claim, **progress: Any) -> RunStatus:
     return RunStatus(Run.objects.values_list("status", flat=True).get(pk=claim.run.pk))
 
 
-def checkpoint(claim: Claim, *, commit: Callable[[], dict[int, int]], state: Mapping[str, Any], **progress: Any) -> None:
+def checkpoint(
+    claim: Claim, *, commit: Callable[[], dict[int, int]], state: Mapping[str, Any], **progress: Any
+) -> None:
     """Make what `commit` writes real together with the cursor that led to it. Raises Ghost, and then nothing is."""
     with transaction.atomic():
         run = lock(claim.run.pk)
@@ -124,7 +126,10 @@ def checkpoint(claim: Claim, *, commit: Callable[[], dict[int, int]], state: Map
         _count_tables(claim, rows)
         total = sum(rows.values())
         _held(claim).update(row_count=F("row_count") + total)
-        Run.objects.filter(pk=run.pk).update(row_count=F("row_count") + total, version=F("version") + 1)
+        calls = progress.get("call_count", claim.task.call_count)
+        new_calls, claim.task.call_count = calls - claim.task.call_count, calls
+        counted = {"row_count": F("row_count") + total, "call_count": F("call_count") + new_calls}
+        Run.objects.filter(pk=run.pk).update(version=F("version") + 1, **counted)
 
 
 def _count_tables(claim: Claim, rows: Mapping[int, int]) -> None:
@@ -142,7 +147,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
     with transaction.atomic():
         run = lock(claim.run.pk)
         task = _current(claim)
-        facts = {"output": dict(outcome.output), "note": outcome.note[:255]}
+        facts: dict[str, Any] = {"output": dict(outcome.output), "note": outcome.note[:255]}
         if not move_task(task, TaskStatus.COMPLETED, actor=claim.actor, fence=claim.attempt, **facts):
             raise Ghost(claim.task.name)
         for batch, count in outcome.tables.items():
@@ -212,7 +217,7 @@ def settle_failure(run: Run, task: Task, failure: Failure, *, actor: str) -> boo
     lost = task.lost + (failure.fault == "lost")
     limit = settings.FAILURES_WITHOUT_PROGRESS if not task.progressed else settings.FAILURES_WITH_PROGRESS
     total = task.failures + counted
-    over = (failures >= settings.FAILURES_WITHOUT_PROGRESS or total >= limit or lost >= settings.LOST_LEASES)
+    over = failures >= settings.FAILURES_WITHOUT_PROGRESS or total >= limit or lost >= settings.LOST_LEASES
     if failure.transient and not over:
         _again(run, task, failure, failures=total, lost=lost, actor=actor)
         return False
@@ -247,9 +252,12 @@ def _backoff(failures: int) -> float:
 
 
 def _say(run: Run, task: Task, failure: Failure, level: Level) -> None:
-    text = f"{failure.text} No table was changed." if level == Level.ERROR else failure.text
-    advice = failure.advice if level == Level.ERROR else f"Nothing to do: it is tried again. {failure.advice}".strip()
-    journal.say(run, level, text, code=failure.fault, task=task, advice=advice, detail=failure.detail)
+    if level == Level.ERROR:
+        text, advice = f"{failure.text} No table was changed.", failure.advice
+        advice += " Then retry the run." if failure.transient and "retry" not in failure.advice else ""
+    else:
+        text, advice = failure.text, f"Nothing to do now: it is tried again by itself. {failure.advice}"
+    journal.say(run, level, text, code=failure.fault, task=task, advice=advice.strip(), detail=failure.detail)
 
 
 def stopped(claim: Claim) -> None:

@@ -22,9 +22,7 @@ def complete_ingestion(claim: Claim, pulse: Pulse) -> None:
 
 def settle_published(claim: Claim, answer: Published) -> bool:
     """Write down that the load is live."""
-    return ending.complete(
-        claim.run.pk, answer, batches_of(claim.run), bookmarks_of(claim.run), actor=claim.actor
-    )
+    return ending.complete(claim.run.pk, answer, batches_of(claim.run), bookmarks_of(claim.run), actor=claim.actor)
 
 
 def batches_of(run: Run) -> list[Batch]:

@@ -50,7 +50,9 @@ class _Extraction:
 
     def __init__(self, claim: Claim, pulse: Pulse, source: Source, endpoint: Endpoint) -> None:
         self.claim, self.pulse, self.source, self.endpoint = claim, pulse, source, endpoint
-        self.checkpoint: dict[str, Any] = dict(claim.task.checkpoint or {"flushes": 0, "records": 0, "cursor": "", "state": None})
+        self.checkpoint: dict[str, Any] = dict(
+            claim.task.checkpoint or {"flushes": 0, "records": 0, "cursor": "", "state": None}
+        )
         self.earlier = (claim.task.call_count, claim.task.throttled_count, claim.task.waited_seconds)
         self.notes: Counter[Note] = Counter()
         self.batches: dict[str, Batch] = {
@@ -136,7 +138,9 @@ class _Extraction:
             journal.say(self.claim.run, level, note.text, code=note.code, task=self.claim.task, count=count)
         self._say_when_empty()
         filled = set(self.claim.task.tables.values_list("batch", flat=True))
-        empty = {batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled}
+        empty = {
+            batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled
+        }
         return Outcome(output={"cursor": self.checkpoint["cursor"], **self._usage()}, tables=empty)
 
     def _say_when_empty(self) -> None:

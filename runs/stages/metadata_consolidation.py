@@ -40,7 +40,9 @@ def _tables(run: Run) -> tuple[dict[str, Table], set[str]]:
         endpoints = source.discover()
     finally:
         source.close()
-    failed = set(run.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.FAILED).values_list("endpoint", flat=True))
+    failed = set(
+        run.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.FAILED).values_list("endpoint", flat=True)
+    )
     tables = {table.name: table for endpoint in endpoints for table in endpoint.tables}
     broken = {table.name for endpoint in endpoints if endpoint.name in failed for table in endpoint.tables}
     return tables, broken

@@ -16,7 +16,7 @@ def prefix_of(claim: Claim, batch: Batch) -> str:
 
 
 def batch_of(claim: Claim) -> Batch:
-    return Batch.objects.select_related("dataset").get(pk=claim.task.batch_id)
+    return Batch.objects.select_related("dataset").get(tasks=claim.task)
 
 
 def consolidate_table(claim: Claim, pulse: Pulse) -> Outcome:
@@ -29,4 +29,6 @@ def consolidate_table(claim: Claim, pulse: Pulse) -> Outcome:
         first_number=claim.task.pk * NUMBERS_PER_TASK,
         prefix=prefix_of(claim, batch),
     )
-    return Outcome(note=f"{merged} staged files merged", output={"merged": merged}, tables={batch.pk: batch.staged_count})
+    return Outcome(
+        note=f"{merged} staged files merged", output={"merged": merged}, tables={batch.pk: batch.staged_count}
+    )

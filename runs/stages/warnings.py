@@ -8,7 +8,11 @@ def in_words(part: ConvertedPart, endpoint: Endpoint) -> list[tuple[str, str, in
     """(code, text, count) for each thing that could not be kept exactly as it came."""
     where = f"table “{part.table}” of “{endpoint.title}”"
     return [
-        (item.code, f"{item.text or item.code.replace('_', ' ').capitalize()} ({_place(item.column)}{where}).", item.count)
+        (
+            item.code,
+            f"{item.text or item.code.replace('_', ' ').capitalize()} ({_place(item.column)}{where}).",
+            item.count,
+        )
         for item in part.warnings
     ]
 

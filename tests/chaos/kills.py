@@ -44,7 +44,10 @@ def main() -> int:
             last_fault = time.monotonic()
             while not story.advance() and time.monotonic() - last_fault < PATIENCE:
                 time.sleep(0.2)
-            facts = {"recovered_after_s": round(time.monotonic() - last_fault, 1), "seconds": round(time.monotonic() - started)}
+            facts = {
+                "recovered_after_s": round(time.monotonic() - last_fault, 1),
+                "seconds": round(time.monotonic() - started),
+            }
         finally:
             crew.stop()
             sweeper.terminate()

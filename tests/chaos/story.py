@@ -6,11 +6,12 @@ from typing import Any
 from django.core.management import call_command
 
 from connectors.models import Connector, DataSource
+from ingestion.errors import IngestionError
 from ingestion.models import Batch
 from ingestion.rooms import warehouse
 from runs.demo import expected
 from runs.lifecycle.starting import Asked, request
-from runs.models import DataLoad, Event, Run, Task
+from runs.models import DataLoad, Event, Level, Message, Run, Task
 from runs.states import RUN_OPEN, RunMode, RunStatus
 
 ASKED = Asked(actor="chaos", trigger="command")
@@ -24,6 +25,7 @@ class Story:
         call_command("migrate", verbosity=0)
         connector = Connector.objects.create(name="Chaos", manifest=manifest)
         self.left = runs
+        self.checked = 0
         self.sources = []
         for number in range(sources):
             source = DataSource(
@@ -47,7 +49,13 @@ class Story:
     def verdict(self) -> dict[str, Any]:
         statuses = Counter(Run.objects.values_list("status", flat=True))
         attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))
-        wrong = [*self._wrong_rows(), *self._wrong_books()]
+        wrong: list[str] = []
+        try:
+            wrong += [*self._wrong_books(), *self._wrong_rows()]
+        except IngestionError as error:
+            wrong.append(f"the live tables cannot be read: {error}")
+        texts = Message.objects.filter(level=Level.ERROR).values_list("text", "detail")
+        wrong += [f"message: {text} {detail[-800:]}" for text, detail in texts]
         if unfinished := sum(statuses.values()) - statuses[RunStatus.COMPLETED]:
             wrong.append(f"{unfinished} runs did not complete: {dict(statuses)}")
         return {
@@ -68,7 +76,7 @@ class Story:
             "flights": list(expected.flights(**DAYS)),
             "delays": list(expected.flights__delays(**DAYS)),
         }
-        wrong, self.checked = [], 0
+        wrong: list[str] = []
         for source in self.sources:
             for table, rows in wanted.items():
                 columns = sorted({name for row in rows for name in row})
@@ -77,7 +85,9 @@ class Story:
                 got = expected.digest([dict(zip(columns, row, strict=True)) for row in live], columns)
                 self.checked += len(live)
                 if got != expected.digest(rows, columns):
-                    wrong.append(f"{source.namespace}.{table}: {len(live)} rows instead of {len(rows)}, or other values")
+                    wrong.append(
+                        f"{source.namespace}.{table}: {len(live)} rows instead of {len(rows)}, or other values"
+                    )
         return wrong
 
     def _wrong_books(self) -> list[str]:
@@ -91,10 +101,15 @@ class Story:
         completed = Run.objects.filter(status=RunStatus.COMPLETED).count()
         if DataLoad.objects.count() != completed:
             wrong.append(f"{DataLoad.objects.count()} data loads for {completed} completed runs")
-        twice = warehouse().query("select load_id, dataset from headgate._ledger group by 1, 2 having count(*) > 1")
+        twice = warehouse().query(
+            "select load_id, dataset from headgate_books._ledger group by 1, 2 having count(*) > 1"
+        )
         return [*wrong, *(f"load {load} is twice in the ledger" for load, _ in twice)]
 
 
 def _live_name(source: DataSource, table: str) -> str:
-    names = [batch.dataset.name for batch in Batch.objects.filter(dataset__namespace=source.namespace).select_related("dataset")]
+    names = [
+        batch.dataset.name
+        for batch in Batch.objects.filter(dataset__namespace=source.namespace).select_related("dataset")
+    ]
     return table if table in names else next(name for name in names if name.endswith(f"__{table}"))

@@ -32,7 +32,9 @@ class House:
 
     api: RunningServer
 
-    def source(self, name: str = "Flights", *, manifest: str = "nycflights", token: str = "demo-token", **fields) -> DataSource:
+    def source(
+        self, name: str = "Flights", *, manifest: str = "nycflights", token: str = "demo-token", **fields
+    ) -> DataSource:
         text = (LIBRARY / f"{manifest}.yaml").read_text() if "\n" not in manifest else manifest
         connector, _ = Connector.objects.update_or_create(name=f"{name} API", defaults={"manifest": text})
         values = {"base_url": self.api.url} | fields.pop("settings", {})

@@ -21,7 +21,10 @@ def test_a_run_brings_every_row_exactly(house):
     assert run.status == RunStatus.COMPLETED, [m.text + m.detail for m in run.messages.all()]
     assert house.count("flights.airlines") == 16
     assert house.count("flights.planes") == 3322
-    exact = [(r["faa"], r["name"], Decimal(str(r["location__lat"])), Decimal(str(r["location__lon"]))) for r in expected.airports()]
+    exact = [
+        (r["faa"], r["name"], Decimal(str(r["location__lat"])), Decimal(str(r["location__lon"])))
+        for r in expected.airports()
+    ]
     got = house.rows('select faa, name, "location__lat", "location__lon" from flights.airports order by faa')
     assert [tuple(row) for row in got] == sorted(exact)
 
@@ -40,11 +43,19 @@ def test_the_count_chain_is_whole_and_the_data_load_exists(house):
 def test_the_tasks_are_those_of_the_field(house):
     run = house.run(house.source(endpoints=["airlines"]))
 
-    label = "DuckDB" if "duckdb" in house.rows("select version()")[0][0].lower() or "PostgreSQL" not in house.rows(
-        "select version()"
-    )[0][0] else "Postgres"
+    label = (
+        "DuckDB"
+        if "duckdb" in house.rows("select version()")[0][0].lower()
+        or "PostgreSQL" not in house.rows("select version()")[0][0]
+        else "Postgres"
+    )
     names = [task.name for task in run.tasks.order_by("pk")]
-    assert names == ["Airlines", "Metadata consolidation", f"Complete {label} ingestion", f"{label} ingestion: airlines"]
+    assert names == [
+        "Airlines",
+        "Metadata consolidation",
+        f"Complete {label} ingestion",
+        f"{label} ingestion: airlines",
+    ]
     assert {table.name for table in run.tables.filter(task__kind=TaskKind.EXTRACTION)} == {"airlines"}
 
 
@@ -132,4 +143,6 @@ def test_a_column_that_changes_type_half_way_is_widened_and_nothing_is_lost(hous
     wanted = {row["tailnum"]: str(row["seats"]) for row in expected.planes()}
     assert all(value in ("many", wanted[tail]) for tail, value in values.items())
     changes = Batch.objects.get(owner=run.owner).changes
-    assert [(c["kind"], c["column"], c["before"], c["after"]) for c in changes] == [("widened", "seats", "integer", "text")]
+    assert [(c["kind"], c["column"], c["before"], c["after"]) for c in changes] == [
+        ("widened", "seats", "integer", "text")
+    ]

@@ -56,10 +56,11 @@ def test_the_constraint_alone_keeps_a_second_open_run_out():
     run = starting.request(small_source().pk, RunMode.DESTRUCTIVE, asked=ANNA)
     with connection.cursor() as cursor, pytest.raises(Exception, match="one_open_run_per_source"):
         cursor.execute(
-            "insert into runs_run (source_id, config_id, load_id, mode, status, open_key, trigger, requested_by, phase,"
-            " pending, cancel_requested_by, fault, outcome, version, task_count, ended_task_count, row_count, call_count,"
-            " message_count, worst_level) select source_id, config_id, load_id, mode, 'canceling', open_key, '', '', phase,"
-            " 0, '', '', '', 0, 0, 0, 0, 0, 0, 0 from runs_run where id = %s",
+            "insert into runs_run (source_id, config_id, load_id, mode, status, open_key, trigger, requested_by,"
+            " phase, pending, cancel_requested_by, fault, outcome, version, task_count, ended_task_count,"
+            " row_count, call_count, message_count, worst_level)"
+            " select source_id, config_id, load_id, mode, 'canceling', open_key,"
+            " '', '', phase, 0, '', '', '', 0, 0, 0, 0, 0, 0, 0 from runs_run where id = %s",
             [run.pk],
         )
 
@@ -110,7 +111,9 @@ def test_a_barrier_opens_once_when_all_tasks_end_together(width):
 
 def _wide_manifest(width):
     endpoint = "  - {name: e%d, path: /e%d, records: data}\n"
-    head = 'manifest: 1\nname: wide\nbase_url: "{{ settings.base_url }}"\nsettings: {base_url: {title: A}}\nendpoints:\n'
+    head = (
+        'manifest: 1\nname: wide\nbase_url: "{{ settings.base_url }}"\nsettings: {base_url: {title: A}}\nendpoints:\n'
+    )
     return head + "".join(endpoint % (number, number) for number in range(width))
 
 

@@ -56,7 +56,8 @@ def through_to_completion(run):
 
 def published(run, batches):
     effects = tuple(
-        Effect(dataset=b.dataset_id, generation=1, inserted=0, updated=0, deleted=0, superseded=0, live=0) for b in batches
+        Effect(dataset=b.dataset_id, generation=1, inserted=0, updated=0, deleted=0, superseded=0, live=0)
+        for b in batches
     )
     return Published(load_id=run.load_id, effects=effects)
 

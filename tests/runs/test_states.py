@@ -42,7 +42,7 @@ def test_nothing_leads_back_to_the_start(moves, start, born):
 
 def test_terminal_runs_have_no_way_out():
     assert {status for status, targets in RUN_MOVES.items() if not targets} == RUN_ENDED
-    assert RUN_OPEN | RUN_ENDED == set(RunStatus)
+    assert set(RunStatus) == RUN_OPEN | RUN_ENDED
 
 
 def test_the_words_are_those_of_the_field():
@@ -59,5 +59,5 @@ def test_the_words_are_those_of_the_field():
 
 
 def test_phases_are_the_kinds_in_their_order():
-    assert PHASES == tuple(TaskKind)
+    assert tuple(TaskKind) == PHASES
     assert len(BatchStatus) == 13

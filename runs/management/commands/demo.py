@@ -86,7 +86,9 @@ class Command(BaseCommand):
 
     def _show(self, run: Run) -> None:
         self._say(run)
-        loaded = {row.batch_id: row for row in run.tables.filter(task__kind="ingestion").select_related("batch__dataset")}
+        loaded = {
+            row.batch_id: row for row in run.tables.filter(task__kind="ingestion").select_related("batch__dataset")
+        }
         for row in loaded.values():
             dataset = row.batch.dataset
             self.stdout.write(f"  {dataset!s:32} {row.row_count:>9,} loaded {dataset.live_rows or 0:>9,} live")

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from runs.management.working import end_of_run, refused, source_named
 from runs.lifecycle.starting import Asked, request
+from runs.management.working import end_of_run, refused, source_named
 from runs.states import RunMode, RunStatus
 
 

@@ -1,0 +1,51 @@
+"""The janitor: drops temporary tables that no load will publish, old generations, and staged files past their time.
+
+What is live, what a retry may still reuse and the ledger are never touched. Every step may be repeated.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from ingestion.models import Batch, Part
+from ingestion.rooms import store, warehouse
+from ingestion.states import OPEN, BatchStatus
+
+AT_ONCE = 500
+
+
+def drop_temporary_tables() -> int:
+    """Temporary tables of batches that were given up; answers how many."""
+    given_up = Batch.objects.filter(status__in=(BatchStatus.ABORTED, BatchStatus.FAILED)).exclude(temporary=None)
+    still_used = Batch.objects.filter(load=OuterRef("load"), status__in=OPEN)
+    loads = set(given_up.filter(~Exists(still_used)).values_list("load", flat=True)[:AT_ONCE])
+    dropped = sum(warehouse().discard(load) for load in loads)
+    Batch.objects.filter(load__in=loads, status__in=(BatchStatus.ABORTED, BatchStatus.FAILED)).update(temporary=None)
+    return dropped
+
+
+def drop_old_generations() -> int:
+    return warehouse().tidy(keep_generations=settings.KEEP_GENERATIONS)
+
+
+def delete_staged_files() -> int:
+    """Staged files of batches that ended longer ago than the setting allows; answers how many objects went.
+
+    An object that a newer batch has adopted stays. The row goes last, so that a crash leaves nothing unlisted.
+    """
+    old = Now() - timedelta(days=settings.KEEP_STAGED_DAYS)
+    past = Part.objects.filter(batch__finished_at__lt=old)
+    adopted = Part.objects.filter(key=OuterRef("key")).exclude(batch__finished_at__lt=old)
+    return _delete(past.filter(~Exists(adopted)).order_by("pk")[:AT_ONCE])
+
+
+def _delete(parts: Iterable[Part]) -> int:
+    count = 0
+    for part in parts:
+        store().delete(part.key)
+        part.delete()
+        count += 1
+    return count
