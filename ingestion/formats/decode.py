@@ -27,7 +27,7 @@ class NotANumber:
     kind = "number"
 
 
-class Unreadable(Exception):  # noqa: N818 - an outcome that is counted
+class Unreadable(Exception):
     """A record that cannot be taken; the argument is the reason's code."""
 
 

@@ -1,11 +1,15 @@
 """A private DuckDB for one conversion: in memory, bounded, never on the network. And how its SQL is quoted."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import duckdb
+
+from ingestion.errors import DataFault
 
 MEMORY: Final = 256  # MB; beyond it DuckDB spills into the folder; a spool of 64 MB stays below
 USUAL_COLUMNS: Final = 200  # DuckDB pins blocks of 256 KB for each column of what it reads and writes
@@ -25,6 +29,16 @@ def private_duck(folder: Path, *, threads: int) -> Iterator[duckdb.DuckDBPyConne
     try:
         connection.execute("SET TimeZone = 'UTC'")  # what a time without an offset means
         yield connection
+    except duckdb.IOException as error:
+        if "No space left" in str(error):  # DuckDB keeps the system's number to itself
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        raise
+    except duckdb.OutOfMemoryException as error:
+        raise DataFault(
+            "The records could not be converted within the memory that a conversion may use.",
+            advice="Set a smaller depth for this endpoint, so that nested objects stay JSON, and retry.",
+            detail=str(error),
+        ) from error
     finally:
         connection.close()
 

@@ -107,14 +107,15 @@ def _look_closer(
 def _question(leaf: Leaf, span: Span) -> str:
     v = leaf.id
     if leaf.raw and span.is_numeric:
-        return f"bool_or(contains({v}, '.')), bool_or(contains({v}, 'e')), bool_or(right({v}, 1) > '9')"
+        letters = f"bool_or(contains({v}, 'n') OR contains({v}, 'N'))"  # of nan and inf, in any spelling
+        return f"bool_or(contains({v}, '.')), bool_or(contains({v}, 'e')), {letters}"
     odd = f"bool_or(contains({v}, 'NaN') OR contains({v}, 'Infinity'))" if leaf.raw else f"bool_or({v} IN {ODD})"
     return f"{f'bool_or({is_container(leaf)})' if span.high >= '[' else 'false'}, false, {odd}"
 
 
 def is_container(leaf: Leaf) -> str:
     """Is the value JSON text with an object in it? In a column of strings it may be one that only looks so."""
-    test = f"{leaf.id}[1] IN ('[', '{{') AND contains({leaf.id}, '{{')"
+    test = f"(starts_with({leaf.id}, '{{') OR starts_with({leaf.id}, '[')) AND contains({leaf.id}, '{{')"
     return test if leaf.raw else f"{test} AND json_valid({leaf.id})"
 
 

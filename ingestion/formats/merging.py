@@ -9,7 +9,8 @@ from gzip import BadGzipFile
 from pathlib import Path
 from typing import Final
 
-from isal import igzip, isal_zlib
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from ingestion.blueprint.columns import Column
 from ingestion.errors import DataFault
@@ -88,7 +89,7 @@ def _inflate(path: Path) -> Iterator[bytes]:
         with igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
             while chunk := file.read(CHUNK):
                 yield chunk
-    except (EOFError, BadGzipFile, isal_zlib.IsalError) as error:
+    except (EOFError, BadGzipFile, IsalError) as error:  # type: ignore[misc]
         raise DataFault(
             "A staged file is damaged: it could not be unpacked.",
             advice="Retry the run, so that the records are fetched again.",

@@ -15,7 +15,7 @@ from ingestion.formats.shape import MOST_COLUMNS, Layout, Leaf, Shape, is_open, 
 MORE_SAMPLES: Final = 400
 
 
-class NeedsExact(Exception):  # noqa: N818 - a decision, no error
+class NeedsExact(Exception):
     """This spool must go record by record; the argument says why."""
 
 

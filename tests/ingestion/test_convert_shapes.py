@@ -1,5 +1,6 @@
 """Shapes: nesting, odd keys, child tables, keys and counts."""
 
+import errno
 import json
 import threading
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from ingestion.formats import convert
 from ingestion.formats.base import TableSpec
+from ingestion.formats.duck import private_duck
+from ingestion.formats.files import export
 from tests.ingestion.parts_kit import Table, converted, spool_of, table
 
 
@@ -199,6 +202,13 @@ def test_several_files_are_one_spool(tmp_path: Path) -> None:
 
 def test_an_empty_spool_has_no_parts(tmp_path: Path) -> None:
     assert convert([spool_of(tmp_path, [])], [TableSpec(name="t")], part_number=1, folder=tmp_path) == []
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, private_duck(tmp_path, threads=1) as duck:
+        export(duck, "SELECT range FROM range(1000000)", quoted=[], target=Path("/dev/full"))
+
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_threads_convert_side_by_side(tmp_path: Path) -> None:
