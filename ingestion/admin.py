@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
 
 from ingestion.models import Batch, Dataset
 from ingestion.states import BatchStatus as S
@@ -53,6 +54,7 @@ class ReadOnly(ModelAdmin):  # type: ignore[misc]
 
     actions = None
     show_full_result_count = False
+    paginator = InfinitePaginator  # never counts a whole table
     list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
 
 from ingestion.models import Batch
 from runs.admin.filters import PeriodFilter
@@ -26,6 +27,7 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ("run__source", "status", PeriodFilter)
     list_per_page = 50
     show_full_result_count = False
+    paginator = InfinitePaginator
     search_fields = ("=id", "=run__id", "run__source__name")
     search_help_text = "Data load, run id or data source"
     actions = None
