@@ -103,6 +103,7 @@ class Batch(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-pk"]
+        verbose_name_plural = "batches"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["dataset", "owner"], name="one_batch_per_dataset_and_owner"),
             models.CheckConstraint(

@@ -56,35 +56,38 @@ class Crew:
 
     mutant: str
     size: int = 4
-    members: list[subprocess.Popen] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)  # pids
     kills: int = 0
     pauses: int = 0
 
     def start(self) -> None:
+        command = [sys.executable, "-m", "tests.chaos.worker", self.mutant]
+        self.agency = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.members = [self._hire() for _ in range(self.size)]
 
-    def _hire(self) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.worker", self.mutant], cwd=ROOT, stdout=subprocess.DEVNULL
-        )
+    def _hire(self) -> int:
+        assert self.agency.stdin
+        assert self.agency.stdout
+        self.agency.stdin.write("\n")
+        self.agency.stdin.flush()
+        return int(self.agency.stdout.readline())
 
     def kill(self, index: int) -> None:
-        self.members[index].send_signal(signal.SIGKILL)
-        self.members[index].wait()
+        os.kill(self.members[index], signal.SIGKILL)
         self.members[index] = self._hire()
         self.kills += 1
 
-    def pause(self, index: int) -> subprocess.Popen:
-        self.members[index].send_signal(signal.SIGSTOP)
+    def pause(self, index: int) -> int:
+        os.kill(self.members[index], signal.SIGSTOP)
         self.pauses += 1
         return self.members[index]
 
     def stop(self) -> None:
-        for member in self.members:
+        for pid in self.members:
             with suppress(ProcessLookupError):
-                member.send_signal(signal.SIGCONT)
-                member.kill()
-            member.wait()
+                os.kill(pid, signal.SIGKILL)
+        self.agency.kill()
+        self.agency.wait()
 
 
 @contextmanager

@@ -8,10 +8,12 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tests.chaos.house import LEASE, MANIFEST, ROOT, Crew, house
 
@@ -62,8 +64,7 @@ def _trouble(crew: Crew, advance: Callable[[], bool], dice: random.Random, *, ki
     """Inject the faults in a random order, spread over the runs, which `advance` keeps coming."""
     faults = ["kill"] * kills + ["pause"] * pauses
     dice.shuffle(faults)
-    paused: list[tuple[float, subprocess.Popen]] = []
-    time.sleep(3)  # the first workers are booting: what is killed should be at work
+    paused: list[tuple[float, int]] = []
     for fault in faults:
         advance()
         index = dice.randrange(len(crew.members))
@@ -76,17 +77,18 @@ def _trouble(crew: Crew, advance: Callable[[], bool], dice: random.Random, *, ki
             advance()
             paused = [pair for pair in paused if not _resumed(*pair)]
             time.sleep(0.1)
-    for _, process in paused:
-        process.poll() is None and process.send_signal(18)
+    time.sleep(max([0.0, *(when - time.monotonic() for when, _ in paused)]))
+    for pair in paused:
+        _resumed(*pair)
 
 
-def _resumed(when: float, process: subprocess.Popen) -> bool:
-    if process.poll() is not None:
-        return True
-    if time.monotonic() >= when:
-        process.send_signal(18)  # SIGCONT: it goes on, not knowing that time has passed
-        return True
-    return False
+def _resumed(when: float, pid: int) -> bool:
+    """Let a paused worker go on once it is time; it does not know that any has passed."""
+    if time.monotonic() < when:
+        return False
+    with suppress(ProcessLookupError):  # killed meanwhile
+        os.kill(pid, signal.SIGCONT)
+    return True
 
 
 if __name__ == "__main__":

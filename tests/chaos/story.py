@@ -53,7 +53,7 @@ class Story:
         try:
             wrong += [*self._wrong_books(), *self._wrong_rows()]
         except IngestionError as error:
-            wrong.append(f"the live tables cannot be read: {error}")
+            wrong.append(f"the live tables cannot be read: {error} {error.detail}")
         texts = Message.objects.filter(level=Level.ERROR).values_list("text", "detail")
         wrong += [f"message: {text} {detail[-800:]}" for text, detail in texts]
         if unfinished := sum(statuses.values()) - statuses[RunStatus.COMPLETED]:

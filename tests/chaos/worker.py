@@ -1,6 +1,7 @@
-"""A worker process for the chaos tests: the product's actors on a real broker, with one rule switched off on demand.
+"""Worker processes for the chaos tests: the product's actors on a real broker, with one rule switched off on demand.
 
-`python -m tests.chaos.worker [mutant]`; a mutant is what the harness must catch.
+`python -m tests.chaos.worker [mutant]` boots once; each line that it reads makes a worker process by forking and
+answers its pid, so that a killed one is replaced at once. A mutant is what the harness must catch.
 """
 
 import os
@@ -46,13 +47,23 @@ MUTANTS = {"none": lambda: None, "no_fence": without_fence}
 
 def main(mutant: str) -> None:
     MUTANTS[mutant]()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are not waited for
+    for _ in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            work()
+            os._exit(0)
+        print(pid, flush=True)
+
+
+def work() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     broker = dramatiq.get_broker()
     broker.emit_after("process_boot")
     worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=100)
     worker.start()
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    print("ready", flush=True)
     over.wait()
     worker.stop(timeout=5000)
 

@@ -145,7 +145,7 @@ def test_a_deleted_key_may_be_written_anew(store: StagingStore):
 
 
 BAD_KEYS = (
-    ("", "/etc/passwd", "../up", "a/../../up", "a/./b", "a//b", "a/", ".hidden", "a/.b", "a\\b", 
+    ("", "/etc/passwd", "../up", "a/../../up", "a/./b", "a//b", "a/", ".hidden", "a/.b", "a\\b",
     "a\x00b", "a\nb", "．．/up", "a" * 1000, "a/~", "ü")
 )  # fmt: skip
 BAD_URLS = [

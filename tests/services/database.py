@@ -18,5 +18,6 @@ if "HEADGATE_TEST_HOME" not in os.environ:  # workers of xdist inherit what the 
         atexit.register(server.remove)
         os.environ["DATABASE_URL"] = server.dsn
 os.environ["HEADGATE_VAR"] = str(Path(os.environ["HEADGATE_TEST_HOME"]) / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+os.environ["HEADGATE_FAST_PASSWORDS"] = "1"
 for name in ("REDIS_URL", "WAREHOUSE_URL", "STAGING_URL"):
     os.environ.pop(name, None)
