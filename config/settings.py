@@ -133,16 +133,16 @@ DRAMATIQ_BROKER = {
     ),
     "MIDDLEWARE": [
         "dramatiq.middleware.TimeLimit",
-        "dramatiq.middleware.ShutdownNotifications",
         "dramatiq.middleware.CurrentMessage",
         "dramatiq.middleware.Retries",
+        "runs.shutdown.StopAtPages",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
     ],
 }
 
 # Data: where parts are staged, and where tables become live
 STAGING_URL = env("STAGING_URL", default=f"file://{VAR / 'staging'}")
-WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckdb'}")
+WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckdb'}?memory_limit=256MB&threads=2")
 SCRATCH_DIR = Path(env("HEADGATE_SCRATCH", default=str(VAR / "scratch")))
 ORGANISATION, SANDBOX = "default", "prod"
 
@@ -161,10 +161,11 @@ CANCEL_DEADLINE_SECONDS = env.float("HEADGATE_CANCEL_DEADLINE_SECONDS", default=
 RETRY_WAITS = tuple(env.list("HEADGATE_RETRY_WAITS", cast=float, default=[10, 30, 90, 270]))
 FAILURES_WITHOUT_PROGRESS, FAILURES_WITH_PROGRESS = 5, 20
 LOST_LEASES = env.int("HEADGATE_LOST_LEASES", default=3)  # workers that may die on one task before it has failed
-SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=48 * 1024 * 1024)
+SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=24 * 1024 * 1024)
 SPOOL_SECONDS = env.float("HEADGATE_SPOOL_SECONDS", default=30)
 PART_TARGET_BYTES = env.int("HEADGATE_PART_TARGET_BYTES", default=32 * 1024 * 1024)
-CONVERT_THREADS = env.int("HEADGATE_CONVERT_THREADS", default=2)
+CONVERT_THREADS = env.int("HEADGATE_CONVERT_THREADS", default=1)
+CONVERSIONS = env.int("HEADGATE_CONVERSIONS", default=2)  # of one task at once
 KEEP_GENERATIONS = env.int("HEADGATE_KEEP_GENERATIONS", default=2)
 KEEP_STAGED_DAYS = env.int("HEADGATE_KEEP_STAGED_DAYS", default=7)
 ONE_RUN_AT_A_TIME = env.bool("HEADGATE_ONE_RUN_AT_A_TIME", default=False)  # over all sources, not per source

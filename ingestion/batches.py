@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,15 +78,17 @@ class Flushed:
 
 @dataclass
 class Writer:
-    """Spools the pages of one task's attempt. One thread adds; conversion runs in one more. Use as a context."""
+    """Spools the pages of one task's attempt. One thread adds; conversions run beside it. Use as a context."""
 
     destinations: Sequence[Destination]
     label: str
     attempt: int
     next_number: int
     _spool: _Spool | None = None
-    _pending: Future[Flushed] | None = None
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="convert"))
+    _pending: deque[Future[Flushed]] = field(default_factory=deque)
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(settings.CONVERSIONS, thread_name_prefix="convert")
+    )
 
     def __enter__(self) -> Writer:
         self.folder = settings.SCRATCH_DIR / f"{self.label.replace('/', '-')}-{self.attempt}"
@@ -110,25 +113,22 @@ class Writer:
     def full(self) -> bool:
         return self._spool is not None and self._spool.is_full
 
-    def turn(self) -> Flushed | None:
-        """Send the current spool off to be converted; answers the one before it, now durable."""
-        done = self._wait()
+    def turn(self) -> Iterator[Flushed]:
+        """Send the current spool off to be converted; yields, in order, those that are durable by now. Waits while as
+        many are under way as may be."""
+        while self._pending and (self._pending[0].done() or len(self._pending) >= settings.CONVERSIONS):
+            yield self._pending.popleft().result()
         if self._spool:
             spool, self._spool = self._spool, None
             spool.file.close()
-            self._pending = self._pool.submit(self._flush, spool, self.next_number)
+            self._pending.append(self._pool.submit(self._flush, spool, self.next_number))
             self.next_number += 1
-        return done
 
     def finish(self) -> Iterator[Flushed]:
         """Flush what is left; yields in order."""
-        for _ in range(2):
-            if done := self.turn():
-                yield done
-
-    def _wait(self) -> Flushed | None:
-        pending, self._pending = self._pending, None
-        return pending.result() if pending else None
+        yield from self.turn()
+        while self._pending:
+            yield self._pending.popleft().result()
 
     def _flush(self, spool: _Spool, number: int) -> Flushed:
         by_table = {destination.spec.name: destination for destination in self.destinations}
@@ -137,12 +137,17 @@ class Writer:
                 [spool.path],
                 [destination.spec for destination in self.destinations],
                 part_number=number,
-                folder=self.folder,
+                folder=self._folder_of(number),
                 threads=settings.CONVERT_THREADS,
             )
             parts = tuple(self._put(by_table[part.table], part, number) for part in converted)
         spool.path.unlink()
         return Flushed(parts=parts, pages=tuple(spool.pages), label=self.label, number=number)
+
+    def _folder_of(self, number: int) -> Path:
+        folder = self.folder / str(number)
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _put(self, destination: Destination, part: ConvertedPart, number: int) -> tuple[int, str, ConvertedPart]:
         key = f"{destination.prefix}/{self.label.rpartition('/')[2]}/{self.attempt}/part-{number}.csv.gz"

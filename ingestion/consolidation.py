@@ -21,7 +21,7 @@ from ingestion.formats import merge_parts
 from ingestion.models import Batch, Part
 from ingestion.rooms import store
 
-SMALL = 8  # a part below an eighth of the target size is worth merging
+SMALL = 16  # a part below a sixteenth of the target size is worth merging
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import dramatiq
 
 from runs.perform import perform
 
-OURS: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf"), "notify_shutdown": True}
+OURS: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf")}
 
 
 @dramatiq.actor(queue_name="extract", **OURS)

@@ -14,8 +14,8 @@ import dramatiq
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
-from runs import pulse
 from runs.models import Run
+from runs.shutdown import shutting_down
 from runs.states import RUN_ENDED
 from runs.upkeep import sweep, tidy
 
@@ -38,17 +38,17 @@ def workers(*, threads: int | None = None, sweep_every: float | None = None) -> 
     sweeper = threading.Thread(
         target=sweep_until, args=(over, sweep_every or settings.SWEEP_SECONDS), name="sweeper", daemon=True
     )
-    pulse.shutting_down.clear()
+    shutting_down.clear()
     worker.start()
     sweeper.start()
     try:
         yield
     finally:
-        pulse.shutting_down.set()
+        shutting_down.set()
         over.set()
         worker.stop(timeout=20_000)
         sweeper.join(20)
-        pulse.shutting_down.clear()
+        shutting_down.clear()
 
 
 def sweep_until(over: threading.Event, every: float) -> None:

@@ -8,7 +8,6 @@ import traceback
 import uuid
 
 from django.db import Error as DatabaseError
-from dramatiq.middleware import Shutdown
 
 from connectors.protocol import SourceError
 from ingestion import loading
@@ -47,7 +46,7 @@ def _work(claim: Claim) -> None:
         raise Ghost(claim.task.name) from ghost
     except Stopped:
         working.stopped(claim)
-    except (Released, Shutdown):
+    except Released:
         working.release(claim, reason="the worker is shutting down")
     except Exception as error:  # noqa: BLE001 - the one place where any error becomes a failed task
         _failed(claim, error)

@@ -12,13 +12,12 @@ from django.db import Error, close_old_connections, connection
 
 from runs.errors import Ghost, Released, Stopped
 from runs.lifecycle.working import Claim, beat
+from runs.shutdown import shutting_down
 from runs.states import RunStatus
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.3  # how often, at most, a page asks the database whether its run is being cancelled
 SELF_FENCE = 0.8  # of the lease: without a renewal for so long, a worker stops by itself
-
-shutting_down = threading.Event()
 
 
 class Pulse:

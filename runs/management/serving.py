@@ -1,4 +1,4 @@
-"""Serving pages with waitress while workers and a sweeper run in threads beside it."""
+"""Serving pages with waitress."""
 
 import signal
 import socket
@@ -9,7 +9,6 @@ import waitress
 from django.core.management.base import CommandError, OutputWrapper
 
 from config.wsgi import application
-from runs.local import workers
 
 
 def free_port(host: str, wanted: int) -> int:
@@ -24,21 +23,20 @@ def free_port(host: str, wanted: int) -> int:
 
 
 def serve(out: TextIO | OutputWrapper, *, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; then workers stop at a page and hand their tasks back."""
+    """Serve the pages until SIGINT or SIGTERM. Workers are the caller's."""
     try:
         server = waitress.create_server(application, host=host, port=port, threads=6, ident="Headgate")
     except OSError as error:
         raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from error
     signal.signal(signal.SIGTERM, _stop)
-    with workers():
-        out.write(f"Serving http://{host}:{port}/admin/ until stopped (Ctrl-C).\n")
-        out.flush()
-        try:
-            server.run()
-        except (KeyboardInterrupt, SystemExit):
-            out.write("Stopping …\n")
-        finally:
-            server.close()
+    out.write(f"Serving http://{host}:{port}/admin/ until stopped (Ctrl-C).\n")
+    out.flush()
+    try:
+        server.run()
+    except (KeyboardInterrupt, SystemExit):
+        out.write("Stopping …\n")
+    finally:
+        server.close()
 
 
 def _stop(_: int, __: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -76,11 +77,10 @@ class _Extraction:
                     number=page.number, count=page.count, request_id=page.request_id, state=dict(page.state)
                 )
                 writer.add(page.lines, facts)
-                if writer.full and (done := writer.turn()):
-                    self._commit(done)
+                if writer.full:
+                    self._commit_all(writer.turn())
             self.pulse.check()
-            for done in writer.finish():
-                self._commit(done)
+            self._commit_all(writer.finish())
         return self._outcome()
 
     def _destinations(self) -> list[Destination]:
@@ -111,6 +111,10 @@ class _Extraction:
             "throttled_count": throttled + usage.throttled,
             "waited_seconds": waited + usage.waited_seconds,
         }
+
+    def _commit_all(self, flushed: Iterator[Flushed]) -> None:
+        for done in flushed:
+            self._commit(done)
 
     def _commit(self, done: Flushed) -> None:
         main = self.batches[self.endpoint.tables[0].name].pk

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         self._login()
         try:
-            with start_server() as api:
+            with start_server() as api, workers():
                 self._runs(api)
                 if not options["no_serve"]:
                     serve(self.stdout, host="127.0.0.1", port=free_port("127.0.0.1", options["port"]))
@@ -61,9 +61,8 @@ class Command(BaseCommand):
         settings.OUTBOUND_ALLOW = [*settings.OUTBOUND_ALLOW, api.url.removeprefix("http://")]
         source = _source("Nycflights", "flights", api.url, token="demo-token")  # noqa: S106 - the demo's own
         refused = _source("Nycflights, wrong token", "flights_refused", api.url, token="wrong")  # noqa: S106
-        with workers():
-            self._first_runs(source)
-            self._unlucky_runs(source, refused)
+        self._first_runs(source)
+        self._unlucky_runs(source, refused)
 
     def _first_runs(self, source: DataSource) -> None:
         for mode in (RunMode.DESTRUCTIVE, RunMode.INCREMENTAL):

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from runs.local import workers
 from runs.management.serving import serve
 
 
@@ -16,4 +17,5 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *_: Any, **options: Any) -> None:
-        serve(self.stdout, host=options["host"], port=options["port"])
+        with workers():
+            serve(self.stdout, host=options["host"], port=options["port"])
