@@ -30,7 +30,7 @@ RESERVED: Final = frozenset(
     order outer overlaps parallel partition percent permissions pivot pivot_longer pivot_wider placing primary
     qualify raw readratio recover references rejectlog resort respect restore returning right select session_user
     show similar snapshot some summarize symmetric sysdate system system_user table tablesample tag tdes text255
-    text32k then timestamp to top trailing true truncatecolumns type union unique unpivot user using variadic verbose
+    text32k then timestamp to top trailing true truncatecolumns union unique unpivot user using variadic verbose
     wallet when where window with without _load_id _generation
     """.split()  # noqa: SIM905 - a list of a hundred literals says no more
 ) | frozenset(OURS)

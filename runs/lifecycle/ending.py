@@ -130,7 +130,7 @@ def complete(
         late = " The cancel came too late." if run.status == RunStatus.CANCELING else ""
         for task in _tasks(run, TaskStatus.RUNNING, TaskStatus.WAITING, TaskStatus.QUEUED):
             to = TaskStatus.COMPLETED if task.status == TaskStatus.RUNNING else TaskStatus.SKIPPED
-            move_task(task, to, actor=actor, note="Made live by the publish that had committed")
+            move_task(task, to, actor=actor, note=f"{len(batches)} tables made live")
         loading.settle(answer, batches, actor=actor)
         _move_bookmarks(run, bookmarks)
         rows = sum(effect.live for effect in answer.effects)

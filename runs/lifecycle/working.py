@@ -126,10 +126,18 @@ def checkpoint(
         _count_tables(claim, rows)
         total = sum(rows.values())
         _held(claim).update(row_count=F("row_count") + total)
-        calls = progress.get("call_count", claim.task.call_count)
-        new_calls, claim.task.call_count = calls - claim.task.call_count, calls
-        counted = {"row_count": F("row_count") + total, "call_count": F("call_count") + new_calls}
-        Run.objects.filter(pk=run.pk).update(version=F("version") + 1, **counted)
+        Run.objects.filter(pk=run.pk).update(version=F("version") + 1, row_count=F("row_count") + total)
+
+
+def count_calls(claim: Claim, *, call_count: int, **usage: Any) -> None:
+    """Say how often the source was called, at the end of an attempt however it ended; a ghost counts nothing."""
+    with transaction.atomic():
+        lock(claim.run.pk)
+        before = _held(claim).values_list("call_count", flat=True).first()
+        if before is not None:
+            _held(claim).update(call_count=call_count, **usage)
+            earlier = claim.task.call_count
+            Run.objects.filter(pk=claim.run.pk).update(call_count=F("call_count") + call_count - earlier)
 
 
 def _count_tables(claim: Claim, rows: Mapping[int, int]) -> None:
@@ -152,6 +160,8 @@ def finish(claim: Claim, outcome: Outcome) -> None:
             raise Ghost(claim.task.name)
         for batch, count in outcome.tables.items():
             ending.name_table(run, task, batch, count)
+        if task.kind != TaskKind.EXTRACTION:  # an extraction has counted its rows as they became durable
+            Task.objects.filter(pk=task.pk).update(row_count=sum(outcome.tables.values()))
         fresh = add_tasks(run, [(planned, outcome.since) for planned in outcome.more])
         _open_own_phase(run, task, fresh)
         ended(run, actor=claim.actor)

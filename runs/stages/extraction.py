@@ -32,11 +32,17 @@ def extract(claim: Claim, pulse: Pulse) -> Outcome:
     source = open_revision(claim.run.config)
     try:
         endpoint = next(item for item in source.discover() if item.name == claim.task.endpoint)
-        if claim.task.key.endswith(f"/{LIST_PARENTS}"):
-            return _list_parents(claim, source, endpoint)
-        return _Extraction(claim, pulse, source, endpoint).run()
+        work = _Extraction(claim, pulse, source, endpoint)
+        try:
+            return _list_parents(claim, source, endpoint) if _lists_parents(claim) else work.run()
+        finally:
+            working.count_calls(claim, **work.usage())
     finally:
         source.close()
+
+
+def _lists_parents(claim: Claim) -> bool:
+    return claim.task.key.endswith(f"/{LIST_PARENTS}")
 
 
 def _list_parents(claim: Claim, source: Source, endpoint: Endpoint) -> Outcome:
@@ -71,7 +77,7 @@ class _Extraction:
         first = self.claim.task.pk * NUMBERS_PER_TASK + self.checkpoint["flushes"]
         with Writer(self._destinations(), self.claim.task.label, self.claim.attempt, first) as writer:
             for page in self.source.read(request, stop=self.pulse.should_stop):
-                self.pulse.check(**self._usage())
+                self.pulse.check(**self.usage())
                 self.notes.update(page.notes)
                 facts = SpooledPage(
                     number=page.number, count=page.count, request_id=page.request_id, state=dict(page.state)
@@ -103,7 +109,7 @@ class _Extraction:
             for table in self.endpoint.tables
         ]
 
-    def _usage(self) -> dict[str, Any]:
+    def usage(self) -> dict[str, Any]:
         calls, throttled, waited = self.earlier
         usage = self.source.usage
         return {
@@ -131,7 +137,7 @@ class _Extraction:
             commit=lambda: batches.commit(done),
             state=self.checkpoint,
             page_count=done.pages[-1].number,
-            **self._usage(),
+            **self.usage(),
         )
         warnings = [warning for _, _, part in done.parts for warning in in_words(part, self.endpoint)]
         warn_about_parts(self.claim.run, self.claim.task, warnings)
@@ -145,7 +151,7 @@ class _Extraction:
         empty = {
             batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled
         }
-        return Outcome(output={"cursor": self.checkpoint["cursor"], **self._usage()}, tables=empty)
+        return Outcome(output={"cursor": self.checkpoint["cursor"], **self.usage()}, tables=empty)
 
     def _say_when_empty(self) -> None:
         if self.checkpoint["records"]:

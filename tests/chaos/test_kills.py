@@ -1,0 +1,42 @@
+"""Workers are killed and frozen at random while runs go through: nothing is lost, doubled, wrong or stuck. And the same
+harness must catch a build whose fence is switched off, else it proves nothing."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.chaos.house import ROOT
+
+pytestmark = pytest.mark.xdist_group("chaos")
+
+
+def kills(*arguments: str) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.chaos.kills", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.stdout.strip(), done.stderr[-3000:]
+    return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_30_kills_over_20_runs_lose_and_double_nothing():
+    code, answer = kills("--runs", "20", "--kills", "30", "--pauses", "8", "--seed", "1")
+
+    print(answer)
+    assert answer["kills"] >= 30
+    assert answer["statuses"] == {"completed": answer["runs"]}
+    assert answer["wrong"] == []
+    assert answer["taken_back"] > 0, "no kill hit a worker that held a task: nothing was tested"
+    assert code == 0
+
+
+def test_a_build_without_the_fence_is_caught():
+    caught = []
+    for seed in ("1", "2", "3", "4"):
+        code, answer = kills("--runs", "12", "--kills", "2", "--pauses", "16", "--seed", seed, "--mutant", "no_fence")
+        caught += answer["wrong"]
+        if caught:
+            assert code == 1
+            return
+    raise AssertionError("four runs without a fence, and the harness saw nothing wrong")
