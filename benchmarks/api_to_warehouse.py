@@ -66,7 +66,10 @@ def main(arguments: list[str]) -> int:
             print(f"pair {number + 1}: copy {limit[-1]:,.0f} rows/s, Headgate {product[-1]:,.0f} {done}", flush=True)
             r.postgres.drop_database(f"bench{number}")
             embedded = job(
-                r, rows=options.rows, warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2", control="sqlite:///{var}/c.sqlite3"
+                r,
+                rows=options.rows,
+                warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+                control="sqlite:///{var}/c.sqlite3",
             )
             duck.append(options.rows / embedded["seconds"])
             print(f"        DuckDB {duck[-1]:,.0f} {embedded}", flush=True)

@@ -17,7 +17,12 @@ def main(arguments: list[str]) -> int:
             done = job(r, rows=rows, warehouse=database, control=database)
             shown[f"{rows:,} rows → Postgres"] = f"peak {done['peak_mb']} MB, over time {done['rss_mb']}"
             r.postgres.drop_database(name)
-            done = job(r, rows=rows, warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2", control="sqlite:///{var}/c.sqlite3")
+            done = job(
+                r,
+                rows=rows,
+                warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+                control="sqlite:///{var}/c.sqlite3",
+            )
             shown[f"{rows:,} rows → DuckDB"] = f"peak {done['peak_mb']} MB, over time {done['rss_mb']}"
         table(shown)
     return 0

@@ -10,7 +10,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args(arguments)
     with rig() as r:
-        addresses = {"warehouse": "duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2", "control": "sqlite:///{var}/c.sqlite3"}
+        addresses = {
+            "warehouse": "duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+            "control": "sqlite:///{var}/c.sqlite3",
+        }
         seconds = [job(r, rows=500, **addresses)["seconds"] for _ in range(options.runs)]
         table({"request to live, embedded": spread(seconds, "{:.3f}") + f" s, {options.runs} runs"})
     return 0
