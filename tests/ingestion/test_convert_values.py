@@ -1,6 +1,7 @@
 """Values: what a source says is what is staged, or a warning counts the loss."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,59 @@ def test_powers_of_ten_are_written_out(tmp_path: Path, number: str, plain: list[
 
     assert staged.only("v") in plain
     assert staged.types["v"].startswith("numeric")
+
+
+SILENT = [
+    "1e-400",
+    "1E-400",
+    "-1e-0400",
+    "1.5e-320",
+    "1e400",
+    "-0.0",
+    "0.0",
+    "1234567890123456789e0",
+    "1234567890123456789E2",
+    "1000000000000000001e-15",
+    "1000000000.00000001e-10",
+    "12345678.12345678e-8",
+    "0.10000000000000000001",
+    "100000000000000000.1",
+    "12345678901234567.5",
+    "1234567.12345678901",
+    "99999999.123456789",
+    "-100000000000000000000000.5",
+]
+
+
+@pytest.mark.parametrize("number", SILENT)
+@pytest.mark.parametrize(
+    ("neighbour", "place"),
+    [
+        (b'{"v": 0.5, "id": 1}', "%s"),
+        (b'{"v": "text", "id": 1}', "%s"),
+        (b'{"v": [], "id": 1}', '[1,{"x":[ %s ]}]'),
+        (b'{"id": 1}', '[{"x":%s ,"y":1}]'),
+    ],
+)
+def test_no_number_changes_wherever_it_stands(tmp_path: Path, number: str, neighbour: bytes, place: str) -> None:
+    line = f'{{"v": {place % number}, "id": 2}}'.encode()
+
+    staged = table(tmp_path, [neighbour, line, neighbour])
+
+    (value,) = (row["v"] for row in staged.rows if row["id"] == "2")
+    assert _decimals(value or "") == _decimals(place % number)
+
+
+def _decimals(text: str) -> object:
+    return json.loads(text, parse_int=Decimal, parse_float=Decimal)
+
+
+@pytest.mark.parametrize("text", ["3e4f-1e-412", "e-5", "5e3", "1e-400", "1e-400, 2e5,", "12345678.123456789, "])
+def test_text_that_looks_like_a_number_needs_no_exact_path(tmp_path: Path, text: str) -> None:
+    staged = table(tmp_path, [{"id": 1, "v": text, "n": 0.5}, {"id": 2, "v": "x", "n": 0.0}])
+
+    assert set(staged.column("v")) == {text, "x"}
+    assert set(staged.column("n")) == {"0.5", "0.0"}
 
 
 @pytest.mark.parametrize(
