@@ -5,6 +5,7 @@ Credentials go in and never come out: no value, no mask, no length of one is eve
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -60,6 +61,27 @@ class DataSourceForm(forms.ModelForm[DataSource]):
         if not 0 < hours <= 24 * 30:
             raise ValidationError("Use a number of hours above 0, and at most 720 (30 days).")
         return hours
+
+    def clean(self) -> dict[str, Any]:
+        """A stored secret is never sent to an address that it was not given for: a changed address asks for it anew."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance.pk and self._leads_elsewhere(cleaned):
+            for credential in self._declared():
+                name = CREDENTIAL + credential.name
+                if credential.secret and self.stored.get(credential.name) and not cleaned.get(name):
+                    self.add_error(name, "The address has changed: enter it again for the new one.")
+        return cleaned
+
+    def _leads_elsewhere(self, cleaned: dict[str, Any]) -> bool:
+        if self.manifest is None:
+            return False
+        addresses = f"{self.manifest.base_url} {self.manifest.auth.token_url}"
+        before = self.instance.settings or {}
+        return any(
+            (cleaned.get(SETTING + setting.name) or "") != before.get(setting.name, "")
+            for setting in self.manifest.settings
+            if re.search(rf"settings\.{setting.name}\b", addresses)
+        )
 
     def applied(self) -> DataSource:
         """The source as the form describes it, unsaved. Call on a valid form."""

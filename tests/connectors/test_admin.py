@@ -174,6 +174,18 @@ def test_an_empty_credential_keeps_the_stored_one_and_another_replaces_it(admin_
     assert DataSource.objects.get().credentials == {"token": "another-secret"}
 
 
+def test_a_changed_address_asks_for_the_credential_again(admin_client, connector, source):
+    elsewhere = form(connector, setting_base_url="http://127.0.0.1:9/elsewhere")
+
+    kept = admin_client.post(page("datasource_change", source.pk), elsewhere)
+    tried = admin_client.post(f"{page('datasource_test')}?source={source.pk}", elsewhere)
+
+    assert "The address has changed: enter it again" in kept.content.decode()
+    assert "The address has changed: enter it again" in tried.content.decode()
+    source.refresh_from_db()
+    assert source.settings["base_url"] != "http://127.0.0.1:9/elsewhere"
+
+
 def test_credentials_are_never_rendered_back(admin_client, connector, source):
     seen = [
         admin_client.get(page("datasource_change", source.pk)),
@@ -253,13 +265,14 @@ def test_the_test_shows_each_step_for_values_that_are_not_saved(admin_client, co
 
 
 def test_the_test_uses_the_stored_credential_where_none_is_typed(admin_client, connector, source, address):
+    DataSource.objects.update(settings={"base_url": address})
     typed = form(connector, setting_base_url=address, name="Not saved")
 
     text = admin_client.post(f"{page('datasource_test')}?source={source.pk}", typed).content.decode()
 
     assert "<span>Failed</span>" not in text
     assert SECRET not in text
-    assert DataSource.objects.get().settings == {"base_url": "http://127.0.0.1:9"}
+    assert DataSource.objects.get().settings == {"base_url": address}
     assert DataSource.objects.get().name == "People"
 
 

@@ -186,6 +186,30 @@ def test_a_key_that_comes_twice_inside_of_json_text_is_counted(tmp_path: Path) -
     assert staged.warnings == {("duplicate_key", "x"): 1}
 
 
+@pytest.mark.parametrize("word", ["-Infinity", "-inf", "NaN", "Infinity"])
+@pytest.mark.parametrize("ends", [("-5", "3"), ("-5.5", "-1"), ("0.5", "7"), ('"a"', '"z"'), ("false", "true")])
+def test_what_is_no_number_is_seen_among_others(tmp_path: Path, word: str, ends: tuple[str, str]) -> None:
+    staged = table(tmp_path, [f'{{"v": {value}}}'.encode() for value in (ends[0], word, ends[1])])
+
+    kept = [json.loads(end) for end in ends]
+    values = [value for value in staged.column("v") if value is not None]
+    assert sorted(values) == sorted(end if isinstance(end, str) else json.dumps(end) for end in kept)
+    assert staged.warnings in ({("nan_to_null", "v"): 1}, {("bad_json", ""): 1})
+
+
+@pytest.mark.parametrize("odd", ['{"x": 1, "x": 2}', '[{"x": 1, "x": 2}]'])
+@pytest.mark.parametrize("ends", [("a", "z"), ("", "~"), ("{", "|"), ("[", "{}")])
+def test_an_object_among_strings_keeps_one_value_of_a_doubled_key(
+    tmp_path: Path, odd: str, ends: tuple[str, str]
+) -> None:
+    lines = [json.dumps({"v": end}).encode() for end in ends]
+
+    staged = table(tmp_path, [lines[0], f'{{"v": {odd}}}'.encode(), lines[1]])
+
+    assert sorted(staged.column("v")) == sorted([*ends, odd.replace(" ", "").replace('"x":1,', "")])
+    assert staged.warnings == {("duplicate_key", "x"): 1}
+
+
 def test_escaped_emoji_and_long_ids_stay_on_the_fast_path(tmp_path: Path) -> None:
     records = [
         {"id": 123456789012345678 + n, "v": "😀", "at": 1700000000.123456, "where": 51.50735091234567, "n": "NaN"}
@@ -238,6 +262,14 @@ def test_a_string_that_comes_late_among_numbers_is_kept(tmp_path: Path) -> None:
         (["10000-01-31T00:00:00Z"], "text"),
         (["9999-12-31T23:00:00-05:00"], "text"),
         (["2024-01-31T10:00:00Z", "2024-06-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-01-31T24:00:00Z", "2024-12-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-01-31T23:59:60Z", "2024-12-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-02-30T10:00:00Z", "2024-12-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-01-31t10:00:00Z", "2024-12-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-01-31T10:00:1.Z", "2024-12-31T10:00:00Z"], "text"),
+        (["1000-01-01T10:00:00Z", "10000-01-31T10:00:00Z", "2024-12-31T10:00:00Z"], "text"),
+        (["2024-01-01T10:00:00Z", "2024-01-31T10:00:00.5+02:00", "2024-12-31T10:00:00Z"], "timestamp"),
+        (["0001-01-01T00:00:00Z", "2024-02-29T10:00:00Z", "9999-12-31T23:59:59Z"], "timestamp"),
         (["2024-01-31", "", "2024-02-01"], "text"),
         (["2024-01-31", "today"], "text"),
         (["2024-01-31", 5], "text"),

@@ -1,0 +1,109 @@
+"""What happens along the way of a run: cancel, S3, columns that come, go and change between runs."""
+
+import time
+
+import pytest
+
+from ingestion.models import Batch
+from ingestion.rooms import warehouse
+from runs.lifecycle import ending
+from runs.local import wait_for, workers
+from runs.models import Run
+from runs.states import RunMode, RunStatus
+from tests.doubles.source import ok, scripted
+
+ITEMS = """
+manifest: 1
+name: items
+base_url: "{{ settings.base_url }}"
+settings: {base_url: {title: Address}}
+endpoints:
+  - {name: items, title: Items, path: /items, records: data, key: id, cursor: {field: at, param: since}}
+"""
+
+
+def test_a_cancel_midway_stops_within_a_page_and_changes_no_table(house):
+    source = house.source(endpoints=["airlines"])
+    house.run(source)
+    source = house.source(endpoints=["airlines", "planes", "weather"])
+    house.api.control(latency_ms=300)
+    with workers(threads=2, sweep_every=0.2):
+        run = house.ask(source)
+        while Run.objects.get(pk=run.pk).status != RunStatus.RUNNING:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        asked = time.monotonic()
+        ending.cancel(run.pk, actor="anna")
+        run = wait_for(run.pk, seconds=20)
+
+    assert run.status == RunStatus.CANCELLED
+    assert time.monotonic() - asked < 3
+    assert house.count("flights.airlines") == 16
+    assert {batch.status for batch in Batch.objects.filter(owner=run.owner)} == {"aborted"}
+
+
+def test_a_run_stages_on_s3_and_loads_from_there(house, settings, s3_url):
+    settings.STAGING_URL = s3_url
+
+    run = house.run(house.source(endpoints=["planes"]))
+
+    assert run.status == RunStatus.COMPLETED, [m.text + m.detail for m in run.messages.all()]
+    assert house.count("flights.planes") == 3322
+    batch = Batch.objects.get(owner=run.owner)
+    assert batch.manifest_key.endswith(".json")
+
+
+def test_columns_that_come_go_and_change_between_runs_keep_every_value(house):
+    answers = iter(
+        [
+            [{"id": 1, "at": "2026-01-01T00:00:00Z", "a": 1, "gone": "x"}],
+            [{"id": 2, "at": "2026-01-02T00:00:00Z", "a": 2.5, "new": True}],
+            [{"id": 3, "at": "2026-01-03T00:00:00Z", "a": "three", "gone": "back"}],
+        ]
+    )
+    with scripted(lambda _: ok({"data": next(answers)})) as api:
+        source = house.source("Items", manifest=ITEMS, settings={"base_url": api.url})
+        runs = [house.run(source, RunMode.INCREMENTAL) for _ in range(3)]
+
+    assert [run.status for run in runs] == [RunStatus.COMPLETED] * 3, [
+        m.text + m.detail for m in runs[-1].messages.all()
+    ]
+    new = _name_of("new")
+    rows = house.rows(f'select id, a, gone, "{new}" from items.items order by id')
+    assert [tuple(row) for row in rows] == [(1, "1", "x", None), (2, "2.5", None, True), (3, "three", "back", None)]
+
+
+def _name_of(source):
+    columns = Batch.objects.order_by("-pk").first().dataset.columns
+    return next(column.name for column in columns.columns if column.source == source)
+
+
+def test_rows_with_equal_cursors_and_repeated_keys_are_neither_lost_nor_doubled(house):
+    first = [{"id": n, "at": "2026-01-01T00:00:00Z", "v": "old"} for n in range(5)]
+    again = [{"id": n, "at": "2026-01-01T00:00:00Z", "v": "new"} for n in range(3, 8)] + [
+        {"id": 7, "at": "2026-01-01T00:00:00Z", "v": "newest"},
+        {"id": None, "at": "2026-01-01T00:00:00Z", "v": "no key"},
+    ]
+    with scripted(lambda call: ok({"data": again if call.params.get("since") else first})) as api:
+        source = house.source("Items", manifest=ITEMS, settings={"base_url": api.url})
+        house.run(source)
+        run = house.run(source, RunMode.INCREMENTAL)
+
+    assert run.status == RunStatus.COMPLETED, [m.text + m.detail for m in run.messages.all()]
+    rows = dict(house.rows("select id, v from items.items"))
+    assert rows == {0: "old", 1: "old", 2: "old", 3: "new", 4: "new", 5: "new", 6: "new", 7: "newest"}
+    batch = Batch.objects.get(owner=run.owner)
+    assert (batch.extracted_count, batch.rejected_count, batch.superseded_count, batch.staged_count) == (7, 1, 1, 5)
+    assert run.messages.filter(code="null_key").exists()
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_nan_becomes_null_and_is_counted(house, value):
+    body = f'{{"data": [{{"id": 1, "at": "2026-01-01", "v": {value}}}, {{"id": 2, "at": "2026-01-01", "v": 1.5}}]}}'
+    with scripted(lambda _: ok(None).__class__(body.encode(), headers={"Content-Type": "application/json"})) as api:
+        run = house.run(house.source("Items", manifest=ITEMS, settings={"base_url": api.url}))
+
+    assert run.status == RunStatus.COMPLETED, [m.text + m.detail for m in run.messages.all()]
+    assert dict(house.rows("select id, v from items.items"))[1] is None
+    assert run.messages.filter(level=2, count=1).exists()
+    warehouse().close()
