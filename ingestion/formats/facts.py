@@ -33,6 +33,8 @@ ZONE: Final = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
 DATE_LIKE: Final = re.compile(DAY)
 TIME_LIKE: Final = re.compile(f"{DAY}[T ]{TIME}{ZONE}?")
 DATE_LENGTH: Final = 10
+USUAL_TIME: Final = "strftime(TRY_CAST(v AS TIMESTAMP), '%Y-%m-%dT%H:%M:%SZ')"
+USUAL_LENGTH: Final = 20  # 2024-01-31T10:00:00Z
 FIRST_YEAR: Final = "0001"
 EDGES: Final = "('0001-01-01', '9999-12-31')"  # where an offset could leave the years that every warehouse knows
 ODD: Final = "('NaN', 'Infinity', '-Infinity')"
@@ -82,10 +84,9 @@ def measure(duck: duckdb.DuckDBPyConnection, table: str, leaves: Sequence[Leaf])
     spans = {}
     for start in range(0, len(leaves), AT_ONCE):
         some = leaves[start : start + AT_ONCE]
-        asked = ", ".join(f"count({x.id}), min({x.id}), max({x.id}), max(strlen({x.id}))" for x in some)
-        for leaf, found in zip(some, _by(4, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
-            count, low, high, longest = found
-            spans[leaf.id] = Span(count, low, high, longest) if count else Span(0)
+        asked = ", ".join(f"count({x.id}), min({x.id}), max({x.id})" for x in some)
+        for leaf, (count, low, high) in zip(some, _by(3, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
+            spans[leaf.id] = Span(count, low, high) if count else Span(0)
         spans |= _look_closer(duck, table, [leaf for leaf in some if spans[leaf.id].count], spans)
     return spans
 
@@ -97,26 +98,32 @@ def _look_closer(
         return {}
     asked = ", ".join(_question(leaf, spans[leaf.id]) for leaf in leaves)
     closer = {}
-    for leaf, (first, second, odd) in zip(leaves, _by(3, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
-        span = spans[leaf.id]
+    for leaf, answer in zip(leaves, _by(4, ones(duck, f"SELECT {asked} FROM {table}")), strict=True):
+        span, (odd, longest, first, second) = spans[leaf.id], answer
         told = {"points": first, "powers": second} if leaf.raw and span.is_numeric else {"objects": first}
-        closer[leaf.id] = replace(span, oddities=bool(odd), **told)
+        closer[leaf.id] = replace(span, oddities=bool(odd), longest=longest, **told)
     return closer
 
 
 def _question(leaf: Leaf, span: Span) -> str:
+    """What is worth asking of a column whose least and greatest value are known; each question has its price."""
     v = leaf.id
     if leaf.raw and span.is_numeric:
-        letters = f"bool_or(contains({v}, 'n') OR contains({v}, 'N'))"  # of nan and inf, in any spelling
-        return f"bool_or(contains({v}, '.')), bool_or(contains({v}, 'e')), {letters}"
+        # NaN and Infinity are greater than any digit; -Infinity hides among negative numbers.
+        odd = f"bool_or(contains({v}, 'n') OR contains({v}, 'N'))" if span.low.startswith("-") else "false"
+        return f"{odd}, max(strlen({v})), bool_or(contains({v}, '.')), bool_or(contains({v}, 'e'))"
     odd = f"bool_or(contains({v}, 'NaN') OR contains({v}, 'Infinity'))" if leaf.raw else f"bool_or({v} IN {ODD})"
-    return f"{f'bool_or({is_container(leaf)})' if span.high >= '[' else 'false'}, false, {odd}"
+    if span.high < "[" or (leaf.raw and span.high in ("true", "false")):
+        return f"{odd}, 0, false, false"
+    return f"{odd}, 0, bool_or({is_container(leaf)}), false"
 
 
 def is_container(leaf: Leaf) -> str:
     """Is the value JSON text with an object in it? In a column of strings it may be one that only looks so."""
-    test = f"(starts_with({leaf.id}, '{{') OR starts_with({leaf.id}, '[')) AND contains({leaf.id}, '{{')"
-    return test if leaf.raw else f"{test} AND json_valid({leaf.id})"
+    v = leaf.id
+    valid = "" if leaf.raw else f" AND json_valid({v})"
+    starts = f"{v} >= '[' AND {v} < '\\' OR {v} >= '{{' AND {v} < '|'"  # comparisons look at four bytes in place
+    return f"CASE WHEN {starts} THEN contains({v}, '{{'){valid} ELSE false END"
 
 
 def _by(size: int, row: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -156,9 +163,10 @@ def when(duck: duckdb.DuckDBPyConnection, table: str, sql: str, span: Span) -> T
     """DATE or TIMESTAMP if every value is one, strictly: not only in the eyes of a lenient cast."""
     rows = f"(SELECT {sql} AS v FROM {table})"
     if DATE_LIKE.fullmatch(span.low) and DATE_LIKE.fullmatch(span.high):
-        (dates,) = ones(duck, f"SELECT count(*) FILTER (CAST(TRY_CAST(v AS DATE) AS VARCHAR) = v) FROM {rows}")
-        if dates == span.count and span.longest == DATE_LENGTH and span.low >= FIRST_YEAR:
+        if _all_come_back(duck, rows, span, "CAST(TRY_CAST(v AS DATE) AS VARCHAR)", length=DATE_LENGTH):
             return DATE
+    elif _looks_usual(span) and _all_come_back(duck, rows, span, USUAL_TIME, length=USUAL_LENGTH):
+        return TIMESTAMP
     (times,) = ones(
         duck,
         f"""SELECT count(*) FILTER (regexp_full_match(v, '{DAY}(?:[T ]{TIME}{ZONE}?)?') AND v >= '{FIRST_YEAR}'
@@ -167,6 +175,16 @@ def when(duck: duckdb.DuckDBPyConnection, table: str, sql: str, span: Span) -> T
         FROM {rows}""",
     )
     return TIMESTAMP if times == span.count else None
+
+
+def _looks_usual(span: Span) -> bool:
+    return all(len(end) == USUAL_LENGTH and end[DATE_LENGTH] == "T" and end[-1] == "Z" for end in (span.low, span.high))
+
+
+def _all_come_back(duck: duckdb.DuckDBPyConnection, rows: str, span: Span, spelling: str, *, length: int) -> bool:
+    """Does every value become itself again once it was understood? Cheaper than a regular expression, as strict."""
+    same, longest = ones(duck, f"SELECT count(*) FILTER ({spelling} = v), max(strlen(v)) FROM {rows}")
+    return bool(same == span.count and longest == length and span.low >= FIRST_YEAR)
 
 
 def _number(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, sql: str, span: Span) -> Fact:

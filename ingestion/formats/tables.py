@@ -121,16 +121,18 @@ class Stager:
             lost += self._row(f"SELECT count(*) FROM v{filled.number} WHERE fit AND r IN (SELECT row FROM l0)")[0]
             tests.append("r NOT IN (SELECT row FROM l0)")
         if keys and None not in keys:
-            count = self._lose(filled.number, ", ".join(str(key) for key in keys), " AND ".join(tests))
+            count = self._lose(filled.number, [str(key) for key in keys], " AND ".join(tests))
             if count:
                 tests.append(f"row NOT IN (SELECT row FROM l{filled.number})")
                 lost += count
             self.has_lost_records |= bool(count) and not filled.spec.array_path
         return lost, " AND ".join(tests)
 
-    def _lose(self, number: int, key: str, test: str) -> int:
+    def _lose(self, number: int, fields: Sequence[str], test: str) -> int:
         """Note the rows that are not the last of their key in l<n>; answers how many."""
-        rows, keys = self._row(f"SELECT count(*), count(DISTINCT row({key})) FROM v{number} WHERE {test}")
+        key = ", ".join(fields)
+        each = key if len(fields) == 1 else f"row({key})"
+        rows, keys = self._row(f"SELECT count(*), count(DISTINCT {each}) FROM v{number} WHERE {test}")
         if rows != keys:
             self.duck.execute(
                 f"CREATE TEMP TABLE l{number} AS SELECT row FROM (SELECT row, row_number() OVER "
