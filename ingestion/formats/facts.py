@@ -242,9 +242,27 @@ def _lost(kind: Type, long: int) -> int:
 
 def _expanded(sql: str, scale: int) -> str:
     """Numbers with a power of ten, as plain decimals: exact, since all of the column fit 38 digits."""
-    plain = f"CAST(CAST({sql} AS DECIMAL({MAX_DIGITS}, {scale})) AS VARCHAR)"
+    kind = f"DECIMAL({MAX_DIGITS}, {scale})"
+    # The cast reads what stands before the power first, and refuses it where that alone has no room.
+    plain = (
+        f"CASE WHEN TRY_CAST({sql} AS {kind}) IS NULL AND {_places(sql)} >= 0 THEN {_shifted(sql)} "
+        f"ELSE CAST(CAST({sql} AS {kind}) AS VARCHAR) END"
+    )
     short = f"rtrim(rtrim({plain}, '0'), '.')" if scale else plain
     return f"CASE WHEN contains({sql}, 'e') THEN {short} ELSE {sql} END"
+
+
+def _places(sql: str) -> str:
+    """How many zeros follow the point of a number with a negative power; below zero if its digits reach the point."""
+    before = f"ltrim(split_part(split_part({sql}, 'e', 1), '.', 1), '-')"
+    return f"(-CAST(split_part({sql}, 'e', 2) AS INTEGER) - strlen({before}))"
+
+
+def _shifted(sql: str) -> str:
+    return (
+        f"if(starts_with({sql}, '-'), '-', '') || '0.' || repeat('0', {_places(sql)}) "
+        f"|| ltrim(replace(split_part({sql}, 'e', 1), '.', ''), '-')"
+    )
 
 
 def ones(duck: duckdb.DuckDBPyConnection, sql: str) -> Sequence[Any]:
