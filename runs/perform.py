@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import threading
 import traceback
 import uuid
 
@@ -21,13 +20,12 @@ from runs.stages.completion import settle_published
 from runs.states import TaskKind
 
 log = logging.getLogger(__name__)
-HOST = f"{socket.gethostname()}:{os.getpid()}"
 BUG_ADVICE = "Retry the run once; if it fails again, send support the run id."
 
 
 def perform(task_id: int) -> bool:
     """Do one task, if it is there to be done; answers whether it was claimed. Safe to call any number of times."""
-    claim = working.claim(task_id, worker=f"{HOST}/{threading.get_ident() % 10_000}-{uuid.uuid4().hex[:6]}")
+    claim = working.claim(task_id, worker=f"{socket.gethostname()}:{os.getpid()}/{uuid.uuid4().hex[:6]}")
     if claim is None:
         return False
     try:

@@ -91,7 +91,7 @@ class Crew:
 
 
 @contextmanager
-def house(*, latency_ms: int = 15) -> Iterator[RunningServer]:
+def house(*, latency_ms: int = 40) -> Iterator[RunningServer]:
     """The servers, with the environment set so that Django and every child process finds them."""
     folder = Path(tempfile.mkdtemp(prefix="headgate-chaos-"))
     postgres, redis = start_postgres(folder / "pg", settings=FAST), start_redis(folder / "redis")

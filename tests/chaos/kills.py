@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from tests.chaos.house import LEASE, MANIFEST, ROOT, Crew, house
 
+PAUSE_BEYOND_LEASE = 0.8  # long enough to lose the task, short enough to come back while another works on it
 PATIENCE = 60  # seconds after the last fault by which every run must have ended
 
 
@@ -42,7 +43,7 @@ def main() -> int:
         try:
             crew.start()
             started = time.monotonic()
-            _trouble(crew, story.advance, random.Random(options.seed), kills=options.kills, pauses=options.pauses)
+            _trouble(crew, story, random.Random(options.seed), kills=options.kills, pauses=options.pauses)
             last_fault = time.monotonic()
             while not story.advance() and time.monotonic() - last_fault < PATIENCE:
                 time.sleep(0.2)
@@ -60,26 +61,33 @@ def main() -> int:
         return 0 if enough and not answer["wrong"] else 1
 
 
-def _trouble(crew: Crew, advance: Callable[[], bool], dice: random.Random, *, kills: int, pauses: int) -> None:
-    """Inject the faults in a random order, spread over the runs, which `advance` keeps coming."""
+def _trouble(crew: Crew, story: Any, dice: random.Random, *, kills: int, pauses: int) -> None:
+    """Inject the faults in a random order, spread over the runs, which the story keeps coming."""
     faults = ["kill"] * kills + ["pause"] * pauses
     dice.shuffle(faults)
     paused: list[tuple[float, int]] = []
     for fault in faults:
-        advance()
-        index = dice.randrange(len(crew.members))
+        story.advance()
+        index = _victim(crew, story, dice, frozen={pid for _, pid in paused})
         if fault == "kill":
             crew.kill(index)
         else:
-            paused.append((time.monotonic() + LEASE + 1.5, crew.pause(index)))
+            paused.append((time.monotonic() + LEASE + PAUSE_BEYOND_LEASE, crew.pause(index)))
         end = time.monotonic() + dice.uniform(0.5, 1.6)
         while time.monotonic() < end:
-            advance()
+            story.advance()
             paused = [pair for pair in paused if not _resumed(*pair)]
             time.sleep(0.1)
     time.sleep(max([0.0, *(when - time.monotonic() for when, _ in paused)]))
     for pair in paused:
         _resumed(*pair)
+
+
+def _victim(crew: Crew, story: Any, dice: random.Random, *, frozen: set[int]) -> int:
+    """Mostly a worker that holds a task: a fault that hits nobody's work tests nothing."""
+    awake = [pid for pid in crew.members if pid not in frozen] or crew.members
+    busy = [pid for pid in story.busy_workers() if pid in awake]
+    return crew.members.index(dice.choice(busy if busy and dice.random() < 0.8 else awake))
 
 
 def _resumed(when: float, pid: int) -> bool:

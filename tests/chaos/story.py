@@ -46,12 +46,17 @@ class Story:
                 busy.add(source.pk)
         return not self.left and not busy
 
+    def busy_workers(self) -> list[int]:
+        """The pids of the workers that hold a task now."""
+        names = Task.objects.filter(status="running").order_by("pk").values_list("worker", flat=True)
+        return [int(name.partition(":")[2].partition("/")[0]) for name in names]
+
     def verdict(self) -> dict[str, Any]:
         statuses = Counter(Run.objects.values_list("status", flat=True))
         attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))
-        wrong: list[str] = []
+        wrong = self._wrong_books()
         try:
-            wrong += [*self._wrong_books(), *self._wrong_rows()]
+            wrong += self._wrong_rows()
         except IngestionError as error:
             wrong.append(f"the live tables cannot be read: {error} {error.detail}")
         texts = Message.objects.filter(level=Level.ERROR).values_list("text", "detail")
@@ -70,12 +75,7 @@ class Story:
 
     def _wrong_rows(self) -> list[str]:
         """Compare every live table with what the source served: the whole multiset, by an order-free digest."""
-        wanted = {
-            "events": list(expected.bench_rows(1, 6000)),
-            "planes": list(expected.planes()),
-            "flights": list(expected.flights(**DAYS)),
-            "delays": list(expected.flights__delays(**DAYS)),
-        }
+        wanted = self._wanted()
         wrong: list[str] = []
         for source in self.sources:
             for table, rows in wanted.items():
@@ -90,10 +90,22 @@ class Story:
                     )
         return wrong
 
+    def _wanted(self) -> dict[str, list[dict[str, Any]]]:
+        return {
+            "events": list(expected.bench_rows(1, 6000)),
+            "planes": list(expected.planes()),
+            "flights": list(expected.flights(**DAYS)),
+            "delays": list(expected.flights__delays(**DAYS)),
+        }
+
     def _wrong_books(self) -> list[str]:
         """The ledger, the count chain and the data loads must tell of each completed run exactly once."""
         wrong = []
+        sizes = {table: len(rows) for table, rows in self._wanted().items()}
         for batch in Batch.objects.filter(status="success").select_related("dataset"):
+            size = sizes[batch.dataset.name.rpartition("__")[2]]
+            if batch.live_count != size or (batch.mode == "replace" and batch.extracted_count != size):
+                wrong.append(f"{batch}: {batch.extracted_count} extracted, {batch.live_count} live instead of {size}")
             if batch.staged_count != batch.loaded_count:
                 wrong.append(f"{batch}: {batch.staged_count} staged, {batch.loaded_count} loaded")
             if batch.extracted_count != batch.staged_count + batch.rejected_count + batch.superseded_count:
