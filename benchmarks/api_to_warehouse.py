@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
             embedded = job(
                 r,
                 rows=options.rows,
-                warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+                warehouse="duckdb:///{var}/w.duckdb?memory_limit=200MB&threads=2",
                 control="sqlite:///{var}/c.sqlite3",
             )
             duck.append(options.rows / embedded["seconds"])

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
             done = job(
                 r,
                 rows=rows,
-                warehouse="duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+                warehouse="duckdb:///{var}/w.duckdb?memory_limit=200MB&threads=2",
                 control="sqlite:///{var}/c.sqlite3",
             )
             shown[f"{rows:,} rows → DuckDB"] = f"peak {done['peak_mb']} MB, over time {done['rss_mb']}"

@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with rig() as r:
         addresses = {
-            "warehouse": "duckdb:///{var}/w.duckdb?memory_limit=256MB&threads=2",
+            "warehouse": "duckdb:///{var}/w.duckdb?memory_limit=200MB&threads=2",
             "control": "sqlite:///{var}/c.sqlite3",
         }
         seconds = [job(r, rows=500, **addresses)["seconds"] for _ in range(options.runs)]

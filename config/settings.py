@@ -142,7 +142,7 @@ DRAMATIQ_BROKER = {
 
 # Data: where parts are staged, and where tables become live
 STAGING_URL = env("STAGING_URL", default=f"file://{VAR / 'staging'}")
-WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckdb'}?memory_limit=256MB&threads=2")
+WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckdb'}?memory_limit=200MB&threads=2")
 SCRATCH_DIR = Path(env("HEADGATE_SCRATCH", default=str(VAR / "scratch")))
 ORGANISATION, SANDBOX = "default", "prod"
 
@@ -161,7 +161,7 @@ CANCEL_DEADLINE_SECONDS = env.float("HEADGATE_CANCEL_DEADLINE_SECONDS", default=
 RETRY_WAITS = tuple(env.list("HEADGATE_RETRY_WAITS", cast=float, default=[10, 30, 90, 270]))
 FAILURES_WITHOUT_PROGRESS, FAILURES_WITH_PROGRESS = 5, 20
 LOST_LEASES = env.int("HEADGATE_LOST_LEASES", default=3)  # workers that may die on one task before it has failed
-SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=24 * 1024 * 1024)
+SPOOL_BYTES = env.int("HEADGATE_SPOOL_BYTES", default=32 * 1024 * 1024)
 SPOOL_SECONDS = env.float("HEADGATE_SPOOL_SECONDS", default=30)
 PART_TARGET_BYTES = env.int("HEADGATE_PART_TARGET_BYTES", default=32 * 1024 * 1024)
 CONVERT_THREADS = env.int("HEADGATE_CONVERT_THREADS", default=1)

@@ -27,7 +27,7 @@ def matching(tasks: QuerySet[Task], text: str) -> QuerySet[Task]:
 
     Case does not matter, nor do spaces around the text; `%` and `_` stand for themselves. An empty text finds all.
     """
-    text = text.strip()
+    text = text.replace("\0", "").strip()  # a NUL is in no name, and Postgres refuses to be asked for one
     if not text:
         return tasks.annotate(matched_rule=Value("", output_field=CharField()))
     found = Case(
