@@ -52,7 +52,7 @@ def workers(*, threads: int | None = None, sweep_every: float | None = None) -> 
 
 
 def sweep_until(over: threading.Event, every: float) -> None:
-    """Sweep until told to stop. A database that is away is waited for; anything else ends the thread, loudly."""
+    """Sweep until told to stop. A database that is away is waited for; of any other trouble the log tells."""
     tidied = monotonic()
     try:
         while True:
@@ -64,6 +64,8 @@ def sweep_until(over: threading.Event, every: float) -> None:
                     found += tidy()
             except Error as error:
                 log.warning("the sweep could not reach the database: %s", type(error).__name__)
+            except Exception:  # whatever it is, the next look must come
+                log.exception("the sweep failed; it goes on")
             else:
                 if any(found.values()):
                     log.info("sweep: %s", dict(found))

@@ -20,6 +20,7 @@ from runs.stages.completion import settle_published
 from runs.states import TaskKind
 
 log = logging.getLogger(__name__)
+UNKNOWN_SECONDS = 60.0  # between looks at a ledger that cannot be read
 BUG_ADVICE = "Retry the run once; if it fails again, send support the run id."
 
 
@@ -60,18 +61,30 @@ def _failed(claim: Claim, error: Exception) -> None:
     failure = failure_of(error, claim)
     if failure.fault == "bug":
         log.exception("%s failed unexpectedly", claim.task.label)
-    if claim.task.kind == TaskKind.COMPLETION and _committed_after_all(claim):
-        return
+    if claim.task.kind == TaskKind.COMPLETION:
+        try:
+            if _committed_after_all(claim):
+                return
+        except (IngestionError, DatabaseError) as unread:
+            failure = _unknown(unread)
     working.fail(claim, failure)
 
 
 def _committed_after_all(claim: Claim) -> bool:
     """After an error whose outcome is unknown the ledger is read before anything is called failed."""
-    try:
-        answer = loading.published(claim.run.load_id)
-    except IngestionError:
-        return False
+    answer = loading.published(claim.run.load_id)
     return answer is not None and settle_published(claim, answer)
+
+
+def _unknown(error: Exception) -> Failure:
+    """The ledger cannot be read: wait for it, count nothing, and never call the run failed meanwhile."""
+    return Failure(
+        fault="rate_limited",
+        text="It is not known yet whether the tables went live, since the warehouse's ledger cannot be read.",
+        advice=getattr(error, "advice", ""),
+        detail=str(error),
+        retry_after=UNKNOWN_SECONDS,
+    )
 
 
 def failure_of(error: Exception, claim: Claim) -> Failure:

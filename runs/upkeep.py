@@ -21,12 +21,13 @@ from ingestion.errors import IngestionError
 from ingestion.warehouse.base import Published
 from runs import journal
 from runs.dispatch import send
+from runs.errors import Refused
 from runs.lifecycle import ending, working
 from runs.lifecycle.moves import lock
 from runs.lifecycle.working import Failure
 from runs.models import Level, Run, Sweep, Task
 from runs.stages.completion import batches_of, bookmarks_of
-from runs.states import RUN_OPEN, RunStatus, TaskStatus
+from runs.states import RUN_OPEN, RunStatus, TaskKind, TaskStatus
 
 log = logging.getLogger(__name__)
 LOST = "No sign of life came from the worker of “{name}” for {seconds:.0f} s."
@@ -69,6 +70,20 @@ def take_back(task_id: int, *, dry_run: bool) -> bool:
     """A task whose lease has run out goes back to the queue; after three dead workers it has failed."""
     if dry_run:
         return True
+    task = Task.objects.select_related("run").get(pk=task_id)
+    if task.kind == TaskKind.COMPLETION:
+        try:
+            answer = read_ledger(task.run)
+        except IngestionError as error:
+            log.warning("run %s cannot be judged yet: %s", task.run_id, error)
+            return False
+        if answer is not None:
+            found = batches_of(task.run), bookmarks_of(task.run)
+            return ending.complete(task.run_id, answer, *found, actor="sweeper")
+    return _take_back(task_id)
+
+
+def _take_back(task_id: int) -> bool:
     with transaction.atomic():
         run_id = Task.objects.values_list("run_id", flat=True).get(pk=task_id)
         run = lock(run_id)
@@ -102,7 +117,7 @@ def wake_again(task: Task, *, dry_run: bool) -> bool:
 def _unsettled() -> list[Run]:
     """Open runs in which nothing is running and nothing will: cancelled ones, and those that lost their last step."""
     open_runs = Run.objects.filter(status__in=(RunStatus.CANCELING, RunStatus.RUNNING))
-    alive = Q(tasks__status__in=(TaskStatus.RUNNING, TaskStatus.QUEUED))
+    alive = Q(tasks__status=TaskStatus.RUNNING) | Q(status=RunStatus.RUNNING, tasks__status=TaskStatus.QUEUED)
     return list(open_runs.exclude(pk__in=Run.objects.filter(alive).values("pk"))[:200])
 
 
@@ -133,6 +148,11 @@ def close_too_long(run: Run, *, dry_run: bool) -> bool:
     if dry_run:
         return True
     reason = f"it ran longer than the {run.source.max_hours:g} hours that its source allows"
+    try:
+        ending.close(run.pk, read_ledger(run), actor="sweeper", reason=reason)
+    except (IngestionError, Refused) as error:
+        log.warning("run %s cannot be closed yet: %s", run.pk, error)
+        return False
     journal.say(
         run,
         Level.ERROR,
@@ -140,7 +160,6 @@ def close_too_long(run: Run, *, dry_run: bool) -> bool:
         code="too_long",
         advice="Look at what took so long; raise the limit on the data source's page if that is how long it takes.",
     )
-    ending.close(run.pk, read_ledger(run), actor="sweeper", reason=reason)
     return True
 
 

@@ -22,7 +22,7 @@ def adopt(run: Run, old: Run) -> int:
     targets = {batch.dataset_id: batch for batch in Batch.objects.filter(owner=run.owner)}
     count = 0
     for task in run.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.WAITING):
-        if twin := twins.get(task.key):
+        if (twin := twins.get(task.key)) and is_whole(twin):
             _take_over(task, twin, targets)
             count += 1
     rows = sum(run.tasks.values_list("row_count", flat=True))
@@ -33,6 +33,14 @@ def adopt(run: Run, old: Run) -> int:
 def reusable(old: Run) -> Iterator[Task]:
     """The finished extraction tasks of a run."""
     return old.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.COMPLETED).iterator()
+
+
+def is_whole(twin: Task) -> bool:
+    """Whether all that the task staged is still listed: the janitor may have deleted files past their time."""
+    return all(
+        table.row_count == sum(table.batch.parts.filter(label=twin.label).values_list("row_count", flat=True))
+        for table in twin.tables.select_related("batch")
+    )
 
 
 def _make_listed_tasks(run: Run, old: Run) -> None:
@@ -79,6 +87,7 @@ def _take_over(task: Task, twin: Task, targets: dict[int, Batch]) -> None:
         page_count=twin.page_count,
         table_count=twin.table_count,
         note=f"Reused from run {twin.run_id}",
+        started_at=twin.started_at,  # the bookmark must not pass what was written since it read
         finished_at=Now(),
     )
     record(

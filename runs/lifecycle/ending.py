@@ -80,6 +80,8 @@ def publish_was_tried(run: Run) -> bool:
 
 
 def _cancelled(run: Run, *, actor: str, reason: str = "") -> bool:
+    for task in _tasks(run, TaskStatus.WAITING, TaskStatus.QUEUED):
+        move_task(task, TaskStatus.CANCELLED, actor=actor, reason="the run was cancelled")
     outcome = f"Cancelled by {run.cancel_requested_by or actor}. {UNTOUCHED}"
     if not move_run(run, RunStatus.CANCELLED, actor=actor, reason=reason, outcome=outcome, pending=0):
         return False
@@ -97,9 +99,16 @@ def _batch_ids(run: Run) -> list[int]:
 
 def may_go_on(run: Run) -> bool:
     """Whether a run with failed extractions goes on with the tables that are whole, as its source is set to."""
-    if run.config.options.get("on_failure") != OnFailure.COMPLETE_WHOLE or run.phase != TaskKind.EXTRACTION:
+    if not takes_whole_tables(run) or run.phase != TaskKind.EXTRACTION:
         return False
-    return run.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.COMPLETED).exists()
+    tasks = run.tasks.filter(kind=TaskKind.EXTRACTION)
+    broken = tasks.exclude(status=TaskStatus.COMPLETED).values("endpoint")
+    return tasks.filter(status=TaskStatus.COMPLETED).exclude(endpoint__in=broken).exists()
+
+
+def takes_whole_tables(run: Run) -> bool:
+    """Whether the source is set to complete with the tables that are whole."""
+    return bool(run.config.options.get("on_failure") == OnFailure.COMPLETE_WHOLE)
 
 
 def fail_run(run: Run, *, actor: str, reason: str = "") -> bool:
@@ -187,7 +196,7 @@ def close(run_id: int, answer: Published | None, *, actor: str, reason: str) -> 
     """
     with transaction.atomic():
         run = lock(run_id)
-        if refused := why_not_close(run, overdue=True):
+        if refused := why_not_close(run, overdue=True) or _publishing(run):
             raise refused
         for task in _tasks(run, TaskStatus.RUNNING):
             Task.objects.filter(pk=task.pk).update(attempt=F("attempt") + 1)
@@ -214,6 +223,18 @@ def why_not_close(run: Run, *, overdue: bool) -> Refused | None:
             run_id=run.pk,
         )
     return None
+
+
+def _publishing(run: Run) -> Refused | None:
+    """A publish that is under way cannot be called off from here: it may commit after all."""
+    completion = run.tasks.filter(kind=TaskKind.COMPLETION, status=TaskStatus.RUNNING, lease_until__gt=Now())
+    if not completion.exists():
+        return None
+    return Refused(
+        f"Run {run.pk} is making its tables live just now; wait until that has ended.",
+        code="publishing",
+        run_id=run.pk,
+    )
 
 
 def name_table(run: Run, task: Task, batch_id: int, rows: int) -> None:

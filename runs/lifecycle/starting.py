@@ -171,6 +171,11 @@ def _plan(run: Run, *, adopt_from: Run | None) -> None:
     source = open_revision(run.config)
     try:
         endpoints = planning.endpoints_of(source, run.config.options.get("endpoints") or [])
+        if not endpoints:
+            raise Refused(
+                "None of the endpoints chosen for this source is in its connector's manifest any more; choose again.",
+                code="no_endpoints",
+            )
         bookmarks = dict(Bookmark.objects.filter(source=run.source_id).values_list("endpoint", "value"))
         planned: list[tuple[PlannedTask, str]] = []
         for endpoint in endpoints:

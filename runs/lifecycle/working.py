@@ -162,7 +162,8 @@ def finish(claim: Claim, outcome: Outcome) -> None:
             ending.name_table(run, task, batch, count)
         if task.kind != TaskKind.EXTRACTION:  # an extraction has counted its rows as they became durable
             Task.objects.filter(pk=task.pk).update(row_count=sum(outcome.tables.values()))
-        fresh = add_tasks(run, [(planned, outcome.since) for planned in outcome.more])
+        more = () if run.status == RunStatus.CANCELING else outcome.more
+        fresh = add_tasks(run, [(planned, outcome.since) for planned in more])
         _open_own_phase(run, task, fresh)
         ended(run, actor=claim.actor)
 
@@ -227,7 +228,8 @@ def settle_failure(run: Run, task: Task, failure: Failure, *, actor: str) -> boo
     lost = task.lost + (failure.fault == "lost")
     limit = settings.FAILURES_WITHOUT_PROGRESS if not task.progressed else settings.FAILURES_WITH_PROGRESS
     total = task.failures + counted
-    over = failures >= settings.FAILURES_WITHOUT_PROGRESS or total >= limit or lost >= settings.LOST_LEASES
+    many = counted and (failures >= settings.FAILURES_WITHOUT_PROGRESS or total >= limit)
+    over = many or lost >= settings.LOST_LEASES
     if failure.transient and not over:
         _again(run, task, failure, failures=total, lost=lost, actor=actor)
         return False
@@ -263,8 +265,11 @@ def _backoff(failures: int) -> float:
 
 def _say(run: Run, task: Task, failure: Failure, level: Level) -> None:
     if level == Level.ERROR:
-        text, advice = f"{failure.text} No table was changed.", failure.advice
-        advice += " Then retry the run." if failure.transient and "retry" not in failure.advice else ""
+        goes_on = task.kind == TaskKind.EXTRACTION and ending.takes_whole_tables(run)
+        text = f"{failure.text} {'Its table stays as it was.' if goes_on else ending.UNTOUCHED}"
+        advice = failure.advice
+        if failure.transient and not goes_on and "retry" not in advice:
+            advice += " Then retry the run."
     else:
         text, advice = failure.text, f"Nothing to do now: it is tried again by itself. {failure.advice}"
     journal.say(run, level, text, code=failure.fault, task=task, advice=advice.strip(), detail=failure.detail)
@@ -282,9 +287,12 @@ def stopped(claim: Claim) -> None:
 def release(claim: Claim, *, reason: str) -> None:
     """Hand the task back unharmed: nothing is counted against it."""
     with transaction.atomic():
-        lock(claim.run.pk)
+        run = lock(claim.run.pk)
         task = _current(claim)
-        queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
+        if run.status != RunStatus.CANCELING:
+            queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
+        elif move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt):
+            ended(run, actor=claim.actor)
 
 
 def fenced(claim: Claim) -> None:

@@ -39,7 +39,8 @@ def bookmarks_of(run: Run) -> dict[str, str]:
     for task in tasks.filter(status=TaskStatus.COMPLETED):
         if cursor := task.output.get("cursor"):
             seen[task.endpoint] = later(seen.get(task.endpoint, ""), cursor)
-    started = run.started_at or run.created_at
+    begun = [task.started_at for task in tasks if task.started_at]  # adopted tasks have read before this run began
+    started = min([run.started_at or run.created_at, *begun])
     return {name: bookmark(value, started_at=started) for name, value in seen.items() if name not in broken}
 
 
