@@ -17,7 +17,7 @@ from django.db import Error, close_old_connections, connection
 from runs.models import Run
 from runs.shutdown import shutting_down
 from runs.states import RUN_ENDED
-from runs.upkeep import sweep, tidy
+from runs.upkeep import say_good_bye, sweep, tidy
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def workers(*, threads: int | None = None, sweep_every: float | None = None) -> 
         over.set()
         worker.stop(timeout=20_000)
         sweeper.join(20)
+        say_good_bye()
         shutting_down.clear()
 
 

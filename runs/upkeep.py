@@ -6,6 +6,7 @@ Safe in any number of copies at once: every step is a compare-and-set. Takes no 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections import Counter
 from datetime import timedelta
@@ -41,8 +42,19 @@ def sweep(*, dry_run: bool = False) -> Counter[str]:
     found["settled"] = sum(settle(run, dry_run=dry_run) for run in _unsettled())
     found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
     if not dry_run:
-        Sweep.objects.update_or_create(name=socket.gethostname(), defaults={"at": Now(), "found": dict(found)})
+        Sweep.objects.update_or_create(name=own_name(), defaults={"at": Now(), "found": dict(found)})
+        Sweep.objects.filter(at__lt=Now() - timedelta(days=1)).delete()
     return found
+
+
+def own_name() -> str:
+    """What this process's sweeper signs with."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def say_good_bye() -> None:
+    """This process sweeps no more: a command that starts next must not wait for it."""
+    Sweep.objects.filter(name=own_name()).delete()
 
 
 def tidy() -> Counter[str]:
