@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from ingestion.models import Batch, BatchEvent
-from ingestion.states import MOVES, OPEN, BatchStatus, sources_of
+from ingestion.states import OPEN, BatchStatus, sources_of
 
 ENDED = frozenset(BatchStatus) - OPEN
 
@@ -46,7 +46,3 @@ def succeed(batch_id: int, *, actor: str, **counts: Any) -> bool:
 def abort(batches: Iterable[int], *, actor: str, reason: str) -> int:
     """Give up the open ones of these batches, on their run's word; answers how many moved."""
     return sum(move(batch, BatchStatus.ABORTED, actor=actor, reason=reason) for batch in batches)
-
-
-def is_legal(before: BatchStatus, after: BatchStatus) -> bool:
-    return after in MOVES[before]

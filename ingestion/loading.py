@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, cast
 
 from django.db.models.functions import Now
@@ -24,10 +24,6 @@ from ingestion.warehouse import base as words
 def target_label() -> str:
     """The warehouse's name in task names: "Postgres ingestion: surveys"."""
     return warehouse().label
-
-
-def check_warehouse() -> Iterable[words.Probe]:
-    return warehouse().check()
 
 
 def live_parts(batch: Batch) -> list[Part]:
