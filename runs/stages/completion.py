@@ -21,8 +21,11 @@ def complete_ingestion(claim: Claim, pulse: Pulse) -> None:
 
 
 def settle_published(claim: Claim, answer: Published) -> bool:
-    """Write down that the load is live."""
-    return ending.complete(claim.run.pk, answer, batches_of(claim.run), bookmarks_of(claim.run), actor=claim.actor)
+    """Write down that the load is live. Where a retry finds it live already, that may have been done by the run it
+    replaces: then its own bookmarks stay where they are, and what lies between is read again."""
+    run = claim.run
+    bookmarks = {} if answer.already and run.retry_of_id else bookmarks_of(run)
+    return ending.complete(run.pk, answer, batches_of(run), bookmarks, actor=claim.actor)
 
 
 def batches_of(run: Run) -> list[Batch]:

@@ -1,10 +1,12 @@
 """Corners of the lifecycle where two things meet: cancel and shutdown, retry and janitor, close and publish."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db.models.functions import Now
 
+from connectors.models import Bookmark
 from ingestion.errors import TransientError
 from ingestion.models import Batch, Part
 from runs import upkeep
@@ -15,7 +17,7 @@ from runs.models import Run, TableLoad, Task
 from runs.planning import PlannedTask
 from runs.stages import completion
 from runs.states import RunMode, RunStatus, TaskKind, TaskStatus
-from tests.runs.test_lifecycle import ANNA, BROKEN, claim, expire, finish_all, tasks, through_to_completion
+from tests.runs.test_lifecycle import ANNA, BROKEN, claim, expire, finish_all, published, tasks, through_to_completion
 from tests.sources import small_source
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +138,16 @@ def test_the_message_of_a_table_left_out_does_not_speak_of_the_others():
 def test_a_source_whose_chosen_endpoints_are_gone_is_refused():
     with pytest.raises(Refused, match="choose again"):
         starting.request(small_source(endpoints=["gone"]).pk, RunMode.DESTRUCTIVE, asked=ANNA)
+
+
+def test_a_retry_that_finds_its_load_live_already_moves_no_bookmark(run):
+    ending.cancel(run.pk, actor="anna")
+    again = starting.retry(run.pk, asked=ANNA)
+    finish_all(again, TaskKind.EXTRACTION, output={"cursor": "2026-01-01"})
+    batches = through_to_completion(again)
+    held = claim(tasks(again, kind=TaskKind.COMPLETION)[0])
+
+    assert completion.settle_published(held, replace(published(again, batches), already=True))
+
+    assert Run.objects.get(pk=again.pk).status == RunStatus.COMPLETED
+    assert not Bookmark.objects.exists()
