@@ -54,6 +54,16 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Span:
+    """The live rows of one client batch: those of this load whose `_part` is from `first` to `last`, inclusive."""
+
+    batch: int
+    load_id: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One staged file: delimited, gzip, no header, `\\N` for null. `columns` are in file order and end with `_part`
     (bigint, constant). `uri` is what a manifest names; `open` yields its bytes, verified against size and sha256."""
