@@ -7,6 +7,7 @@ sees. `publish` makes all tables of a load live in one short transaction with th
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ingestion.blueprint.columns import Column
@@ -112,6 +113,17 @@ class Parent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Span:
+    """Rows that a batch brought: those of one load whose `_part` lies in `first` to `last`, both included. A batch whose
+    parts do not follow each other has several spans. No row belongs to two batches."""
+
+    batch: int
+    load_id: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableChange:
     """What the publish does for one table."""
 
@@ -123,6 +135,7 @@ class TableChange:
     window: tuple[str, str] | None = None  # (column, from): only with Mode.WINDOW
     parent: "Parent | None" = None  # only with Mode.MERGE: live rows of the parents in it go, whatever their index
     manifest_digest: str = ""
+    withdraws: tuple[Span, ...] = ()  # batches that this load takes the place of: set aside in the same transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +160,7 @@ class Effect:
     deleted: int  # live rows that are gone: replaced, or in the window
     superseded: int  # rows of this load that a later row of the same key in this load replaced
     live: int  # rows live after it
+    withdrawn: int = 0  # live rows that were set aside, because this load takes their place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +168,32 @@ class Published:
     load_id: int
     effects: tuple[Effect, ...]
     already: bool = False  # the ledger had it: this call changed nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawRequest:
+    """Take the rows of these batches out of view. They are kept, under the batch's number, until they are dropped."""
+
+    target: Target
+    spans: tuple[Span, ...]
+    reason: str = ""  # "reverted", "expired", "replaced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn:
+    rows: Mapping[int, int]  # by batch; 0 where other loads had superseded them all
+    live: int  # rows live now
+    already: bool = False  # all of them were out of view before: this call changed nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A withdrawn batch's rows as one Parquet file."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +229,37 @@ class Warehouse(Protocol):
 
     def published(self, load_id: int) -> Published | None:
         """What the ledger says of a load; None when it holds nothing of it."""
+        ...
+
+    def give_up(self, load_id: int, *, token: int, datasets: Sequence[int]) -> Published | None:
+        """Shut out every publish of this load that holds `token` or an older one, and answer what the ledger says: None
+        when nothing was published, and then by those never will be. A publish that is frozen raises StaleToken when it
+        wakes; a newer token may still publish. Safe to repeat. Raises WarehouseUnavailable."""
+        ...
+
+    def withdraw(self, request: WithdrawRequest) -> Withdrawn:
+        """Set the batches' rows aside in one transaction: readers see all of them or none. Safe to repeat: a batch that
+        is set aside, or was and has been dropped, answers the same count. What its rows had superseded does not come
+        back. Raises LoadFault for a load that was never published, WarehouseUnavailable."""
+        ...
+
+    def export(self, batch: int, folder: Path) -> Exported:
+        """Write a withdrawn batch's rows as `batch-<batch>.parquet`, with `_load_id`, `_part` and the dataset's types.
+        The file appears whole or not at all; a repeat replaces it. Raises LoadFault when nothing is set aside."""
+        ...
+
+    def drop_withdrawn(self, batch: int) -> bool:
+        """Remove a withdrawn batch's rows for good; False when nothing of it is set aside. Safe to repeat."""
+        ...
+
+    def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
+        """Some live rows, as values that JSON takes: numerics as exact text, times in ISO 8601 (UTC), JSON decoded.
+        Without `columns`, all but our own (`_load_id` and `_part` may be asked for). Empty for an unknown table.
+        Raises ConfigFault for a column that is not there."""
+        ...
+
+    def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Some live rows of one batch, as `rows` gives them; none once it is withdrawn."""
         ...
 
     def discard(self, load_id: int) -> int:
