@@ -56,7 +56,8 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The live rows of one client batch: those of this load whose `_part` is from `first` to `last`, inclusive."""
+    """The live rows of one client batch: those of this load whose `_part` is from `first` to `last`, inclusive. A batch
+    whose parts do not follow each other has several spans. No row belongs to two batches."""
 
     batch: int
     load_id: int
@@ -110,17 +111,6 @@ class Parent:
     staged: Staged
     key: tuple[str, ...]
     child_column: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """Rows that a batch brought: those of one load whose `_part` lies in `first` to `last`, both included. A batch whose
-    parts do not follow each other has several spans. No row belongs to two batches."""
-
-    batch: int
-    load_id: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True, kw_only=True)
