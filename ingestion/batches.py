@@ -20,12 +20,12 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F
 
+from ingestion import lifecycle
 from ingestion.errors import DiskFull
 from ingestion.formats import convert
 from ingestion.formats.base import ConvertedPart, TableSpec
-from ingestion.models import Batch, BatchEvent, Dataset, Load, Part
+from ingestion.models import Batch, Dataset, Load, Part
 from ingestion.rooms import store
-from ingestion.states import INITIAL
 from ingestion.warehouse.base import Mode
 
 
@@ -39,7 +39,7 @@ def open_batch(
         defaults={"load": load, "mode": mode, "cursor": cursor, "window_from": window_from, "parent": parent},
     )
     if made:
-        BatchEvent.objects.create(batch=batch, after=INITIAL, actor=owner)
+        lifecycle.opened(batch, actor=owner)
     return batch
 
 

@@ -44,6 +44,7 @@ def stage(batch: Batch, *, attempt: int, manifest_prefix: str, actor: str, heart
             f"but {batch.staged_count:,} were staged.",
             advice="Start the run again with everything extracted anew.",
         )
+    assert batch.load_id is not None  # its run gave it one
     key, digest = _write_manifest(parts, f"{manifest_prefix}/manifest-{attempt}.json")
     columns = batch.agreed
     staged = warehouse().stage(

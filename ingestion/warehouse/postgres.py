@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any
 
 import psycopg
 
@@ -22,12 +21,10 @@ from ingestion.warehouse.base import (
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.parallel import load_parts
 from ingestion.warehouse.postgres_copy import copy_part
+from ingestion.warehouse.postgres_engine import LOCK_WAIT, PostgresEngine
 from ingestion.warehouse.postgres_errors import Place
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
-from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
-from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, Shape, book, refuse_own_names, staged_name, stored
-
-LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
+from ingestion.warehouse.sql import BOOKS, POSTGRES, STORE, book, refuse_own_names, staged_name, stored
 
 
 class PostgresWarehouse:
@@ -147,100 +144,6 @@ class PostgresWarehouse:
                 self._engine.drop(session, generation)
             postgres_store.drop_empty_versions(session, target)
         return len(old)
-
-
-class PostgresEngine:
-    """The steps of a publish that are Postgres's own; see `publishing.Engine`."""
-
-    dialect = POSTGRES
-    row_id = "ctid"
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-        self._set_up = False
-
-    def set_up(self) -> None:
-        """Make schemas and books where they are missing. Once in a process, safe in many at once."""
-        if self._set_up:
-            return
-        with self._connections.session("preparing the warehouse") as session, session.connection.transaction():
-            session.run("SELECT pg_advisory_xact_lock(?, ?)", (LOCKS, SETUP_LOCK))
-            for schema in books.schemas():
-                postgres_store.make_schema(session, schema)
-            if not session.rows("SELECT to_regclass(?)", (book("lineage"),))[0][0]:
-                for statement in books.TABLES:
-                    session.run(statement.format(**books.KEYED))
-        self._set_up = True
-
-    @contextmanager
-    def exclusive(self, datasets: Sequence[int]) -> Iterator[PostgresSession]:
-        self.set_up()
-        with self._connections.session("publishing") as session:
-            session.run(f"SET lock_timeout = '{LOCK_WAIT}'")
-            for dataset in datasets:
-                session.run("SELECT pg_advisory_lock(?, ?)", (LOCKS, dataset))
-            yield session
-            session.run("SELECT pg_advisory_unlock_all()")
-
-    @contextmanager
-    def transaction(self, session: PostgresSession) -> Iterator[None]:
-        with session.connection.transaction():
-            yield
-
-    def columns(self, session: PostgresSession, table: str) -> Shape:
-        return postgres_store.columns(session, table)
-
-    def current_shape(self, session: PostgresSession, target: Target) -> Shape:
-        known = postgres_store.versions(session, target.dataset)
-        return self.columns(session, postgres_store.store_name(target.dataset, known[-1])) if known else {}
-
-    def shape_store(self, session: PostgresSession, target: Target, shape: Shape) -> None:
-        postgres_store.shape_store(session, target, shape)
-
-    def fits(self, session: PostgresSession, live: Generation, shape: Shape) -> bool:
-        return live.version == postgres_store.versions(session, live.dataset)[-1]
-
-    def distinct(self, session: PostgresSession, table: str, key: Sequence[str]) -> bool:
-        """Making the index that later merges need is also the cheapest way to find keys that repeat."""
-        try:
-            postgres_store.build_key_index(session, table, key, unique=True)
-        except psycopg.errors.UniqueViolation:
-            return False
-        return True
-
-    def ready_for_merge(self, session: PostgresSession, live: Generation, key: Sequence[str]) -> None:
-        postgres_store.build_key_index(session, live.table, key, unique=False)
-
-    def ready_for_duplicates(self, session: PostgresSession, table: str) -> None:
-        postgres_store.drop_unique_indexes(session, table)
-
-    def release(self, session: PostgresSession, target: Target, staged: Generation) -> Generation:
-        if staged.version in (None, postgres_store.versions(session, target.dataset)[-1]):
-            return staged
-        postgres_store.detach(session, staged)
-        return replace(staged, version=None)
-
-    def attach(self, session: PostgresSession, target: Target, staged: Generation) -> None:
-        postgres_store.attach(session, target, staged)
-
-    def show(self, session: PostgresSession, target: Target, staged: Generation, shape: Shape) -> None:
-        """Nothing: the view reads the pointer."""
-
-    def transaction_number(self, session: PostgresSession) -> int | None:
-        return int(session.rows("SELECT pg_current_xact_id()::text::bigint")[0][0])
-
-    def drop(self, session: PostgresSession, generation: Generation) -> None:
-        postgres_store.drop_generation(session, generation)
-
-    def unseen(self, session: PostgresSession, generation: Generation) -> bool:
-        """No snapshot that is still in use is older than the end of this generation."""
-        found = session.rows(
-            f"SELECT 1 FROM {book('_generations')} g, pg_stat_activity a WHERE g.generation = ? "
-            "AND a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid() AND a.datname = current_database() "
-            "AND age(a.backend_xmin) >= age(g.retired_by::text::xid)",
-            (generation.number,),
-        )
-        return not found
 
 
 def _probes(session: PostgresSession, place: Place) -> Iterator[Probe]:

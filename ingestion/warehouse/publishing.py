@@ -4,9 +4,8 @@ An engine supplies the few steps that differ (see `Engine`); the order of steps,
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 from ingestion.errors import SchemaFault
 from ingestion.warehouse import books
@@ -18,62 +17,11 @@ from ingestion.warehouse.base import (
     Published,
     PublishRequest,
     TableChange,
-    Target,
     WarehouseUnavailable,
 )
 from ingestion.warehouse.books import Generation, Live, Session
-from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Dialect, Shape, names, quote, same_key, stored
-
-S = TypeVar("S", bound=Session)
-
-
-class Engine(Protocol[S]):
-    """The steps of a publish that differ between engines. All may be repeated."""
-
-    dialect: Dialect
-    row_id: str  # the engine's own name for a row's place in its table
-
-    def exclusive(self, datasets: Sequence[int]) -> AbstractContextManager[S]:
-        """A session that alone publishes into these datasets."""
-        ...
-
-    def transaction(self, session: S) -> AbstractContextManager[None]: ...
-
-    def columns(self, session: S, table: str) -> Shape: ...
-
-    def current_shape(self, session: S, target: Target) -> Shape:
-        """The columns that the dataset's newest rows are kept in; empty for a new dataset."""
-        ...
-
-    def shape_store(self, session: S, target: Target, shape: Shape) -> None:
-        """Make room for these columns, before and outside the publish. Shows no row and hides none."""
-        ...
-
-    def fits(self, session: S, live: Generation, shape: Shape) -> bool:
-        """Can rows of this shape be inserted into the live generation as it is?"""
-        ...
-
-    def distinct(self, session: S, table: str, key: Sequence[str]) -> bool: ...
-
-    def ready_for_merge(self, session: S, live: Generation, key: Sequence[str]) -> None: ...
-
-    def ready_for_duplicates(self, session: S, table: str) -> None: ...
-
-    def release(self, session: S, target: Target, staged: Generation) -> Generation:
-        """Take a staged table back that an earlier try has attached to a store which is no longer the newest."""
-        ...
-
-    def attach(self, session: S, target: Target, staged: Generation) -> None:
-        """Make a staged table the dataset's next generation, still out of sight."""
-        ...
-
-    def show(self, session: S, target: Target, staged: Generation, shape: Shape) -> None:
-        """Inside the publish: what else it takes to show a generation, besides the books."""
-        ...
-
-    def transaction_number(self, session: S) -> int | None: ...
-
-    def drop(self, session: S, generation: Generation) -> None: ...
+from ingestion.warehouse.engine import Engine, S
+from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Shape, names, quote, same_key, stored
 
 
 @dataclass(frozen=True, kw_only=True)

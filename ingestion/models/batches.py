@@ -1,80 +1,39 @@
-"""Datasets and what is loaded into them: loads, batches, parts. Whatever lands in the warehouse lands as a batch."""
+"""Batches: whatever lands in the warehouse lands as one. Their staged parts and their history."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.db import models
+from ulid import ULID
 
 from ingestion.blueprint.columns import Blueprint, Column
+from ingestion.models.datasets import Dataset, Load
 from ingestion.states import OPEN, BatchStatus
-from ingestion.warehouse.base import Mode, Staged, Target
+from ingestion.warehouse.base import Mode, Span, Staged
+
+PARTS_PER_BATCH = 100_000_000  # part numbers of a client's batch: from its number times this
 
 
-class Dataset(models.Model):
-    """One live table and what is known of it."""
-
-    organisation = models.CharField(max_length=64, default="default")
-    sandbox = models.CharField(max_length=64, default="prod")
-    namespace = models.CharField(max_length=63, help_text="The schema in the warehouse.")
-    name = models.CharField(max_length=63, help_text="The table's name in the warehouse.")
-    source_name = models.CharField(max_length=255, blank=True, help_text="The name that the source knows it by.")
-    description = models.TextField(blank=True)
-    blueprint = models.JSONField(default=list)
-    key = models.JSONField(default=list, help_text="Field paths that identify a record at the source.")
-    schema_policy = models.CharField(max_length=16, default="evolve")
-    live_rows = models.BigIntegerField(null=True)
-    live_load = models.BigIntegerField(null=True)
-    live_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering: ClassVar = ["namespace", "name"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["organisation", "sandbox", "namespace", "name"], name="one_dataset_per_name"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.namespace}.{self.name}"
-
-    @property
-    def columns(self) -> Blueprint:
-        return Blueprint.from_json(self.blueprint)
-
-    def target(self, columns: Blueprint) -> Target:
-        """The warehouse's word for this dataset, with the key in column names of `columns`."""
-        names = columns.by_source()
-        key = tuple(names[path].name for path in self.key if path in names)
-        return Target(
-            dataset=self.pk,
-            schema=self.namespace,
-            name=self.name,
-            key=key if len(key) == len(self.key) else (),
-            description=self.description,
-        )
-
-
-class Load(models.Model):
-    """One logical publish into one or more datasets. Its id is stable over retries of the same work."""
-
-    created_at = models.DateTimeField(auto_now_add=True)
-    note = models.CharField(max_length=200, blank=True)
-
-    def __str__(self) -> str:
-        return f"load {self.pk}"
+def new_batch_id() -> str:
+    """26 characters that sort by time, as clients know them."""
+    return str(ULID())
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def open(self) -> BatchQuerySet:
         return self.filter(status__in=OPEN)
 
+    def of(self, organisation: str, sandbox: str) -> BatchQuerySet:
+        """Those that a caller of this organisation and sandbox may see."""
+        return self.filter(organisation=organisation, sandbox=sandbox)
+
 
 class Batch(models.Model):
     """A unit of data for one dataset: its files, observed columns, counts and status."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="batches")
-    load = models.ForeignKey(Load, on_delete=models.PROTECT, related_name="batches")
+    load = models.ForeignKey(Load, null=True, on_delete=models.PROTECT, related_name="batches")
     owner = models.CharField(max_length=64)  # "run/31548": what keys its parts, one batch per dataset and owner
     status = models.CharField(max_length=16, choices=[(s, s) for s in BatchStatus], default=BatchStatus.LOADING)
     self_promoting = models.BooleanField(default=False)  # true for a client's batch; a run promotes its own
@@ -98,6 +57,37 @@ class Batch(models.Model):
     live_count = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
+    # what clients see
+    public_id = models.CharField(max_length=26, unique=True, default=new_batch_id, editable=False)
+    organisation = models.CharField(max_length=64, default="default")
+    sandbox = models.CharField(max_length=64, default="prod")
+    external_id = models.CharField(max_length=255, null=True)  # noqa: DJ001 - none for a run's batch
+    input_format = models.JSONField(default=dict)  # {"format": "json", "isMultiLineJson": false, …}
+    diagnostics = models.BooleanField(default=False)
+    error_percent = models.FloatField(null=True)  # bad rows tolerated; none: not one
+    replay = models.JSONField(default=dict)  # {"predecessors": [batch ids], "reason": …}
+    tags = models.JSONField(default=dict)
+    errors = models.JSONField(default=list)  # [{"code", "description", "rows", "recordCount"?}]
+    created_client = models.CharField(max_length=255, blank=True)
+    created_user = models.CharField(max_length=255, blank=True)
+    updated_user = models.CharField(max_length=255, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    version = models.PositiveIntegerField(default=0)  # on the wire 1.0.<version>
+    started_at = models.DateTimeField(null=True)  # staging began
+    completed_at = models.DateTimeField(null=True)  # the client said COMPLETE
+    touched_at = models.DateTimeField(null=True)  # the client's last write while loading
+    successor = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="predecessors")
+    # counts of a client's batch
+    input_size = models.BigIntegerField(default=0)  # bytes uploaded
+    output_size = models.BigIntegerField(default=0)  # bytes staged
+    # promotion: files are checked one by one, then the batch is published
+    files_left = models.IntegerField(default=0)  # files not yet checked
+    failures = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True)
+    woken_at = models.DateTimeField(null=True)
+    alone = models.BooleanField(default=False)  # publish it in a load of its own
+    # after its time
+    archive = models.JSONField(default=dict)  # {"key", "rows", "size", "sha256", "at"}
 
     objects = BatchQuerySet.as_manager()
 
@@ -106,8 +96,18 @@ class Batch(models.Model):
         verbose_name_plural = "batches"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["dataset", "owner"], name="one_batch_per_dataset_and_owner"),
+            models.UniqueConstraint(fields=["organisation", "external_id"], name="one_batch_per_external_id"),
             models.CheckConstraint(
                 condition=models.Q(status__in=[s.value for s in BatchStatus]), name="batch_status_is_known"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["organisation", "sandbox", "-id"], name="batches_of_a_sandbox"),
+            models.Index(fields=["dataset", "status"], name="batches_by_status"),
+            models.Index(
+                fields=["status", "not_before"],
+                condition=models.Q(self_promoting=True, status__in=[s.value for s in sorted(OPEN)]),
+                name="open_client_batches",
             ),
         ]
 
@@ -121,6 +121,27 @@ class Batch(models.Model):
     @property
     def staged(self) -> Staged | None:
         return Staged(**self.temporary) if self.temporary else None
+
+    @property
+    def first_part(self) -> int:
+        """The first of the part numbers that are this client batch's own."""
+        return self.pk * PARTS_PER_BATCH
+
+    @property
+    def span(self) -> Span:
+        """Which live rows are this client batch's. Only for one that was published."""
+        assert self.load_id is not None
+        last = self.first_part + PARTS_PER_BATCH - 1
+        return Span(batch=self.pk, load_id=self.load_id, first=self.first_part, last=last)
+
+    @property
+    def format(self) -> str:
+        return str(self.input_format.get("format", ""))
+
+    @property
+    def is_legacy(self) -> bool:
+        """CSV: promoted after preliminary checks only, and without metrics."""
+        return self.format == "csv"
 
 
 class Part(models.Model):
