@@ -59,8 +59,10 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "django_dramatiq",
+    "oauth2_provider",
     "connectors",
     "ingestion",
+    "ingestion.access",
     "runs",
     "config",
 ]
@@ -146,6 +148,14 @@ WAREHOUSE_URL = env("WAREHOUSE_URL", default=f"duckdb:///{VAR / 'warehouse.duckd
 SCRATCH_DIR = Path(env("HEADGATE_SCRATCH", default=str(VAR / "scratch")))
 ORGANISATION, SANDBOX = "default", "prod"
 
+# Programs that call the batch API
+OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"  # the toolkit's own; migrations ask for it by name
+OAUTH2_PROVIDER = {
+    "ACCESS_TOKEN_EXPIRE_SECONDS": env.int("HEADGATE_TOKEN_SECONDS", default=24 * 3600),
+    "CLIENT_SECRET_GENERATOR_LENGTH": 48,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,  # of a token only its checksum is kept
+}
+
 # Sources
 CREDENTIAL_KEYS = env.list("HEADGATE_CREDENTIAL_KEYS", default=[]) or [
     _kept_secret("HEADGATE_CREDENTIAL_KEY", "fernet")
@@ -199,6 +209,7 @@ LOGGING = {
     "filters": {"redact": {"()": "connectors.secrets.Redactor"}},
     "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["redact"]}},
+    "loggers": {"oauthlib": {"level": "INFO"}, "oauth2_provider": {"level": "INFO"}},  # below it they write secrets
     "root": {"handlers": ["stderr"], "level": env("HEADGATE_LOG_LEVEL", default="WARNING")},
 }
 

@@ -86,6 +86,10 @@ UNFOLD: dict[str, Any] = {
                 "title": "Who may do what",
                 "separator": True,
                 "items": [
+                    _page(
+                        "Organisations", "domain", "access.organisation", "Tenants of the batch API, with sandboxes."
+                    ),
+                    _page("API clients", "key", "access.apiclient", "Programs that may call the batch API."),
                     _page("Users", "person", "auth.user", "People who may sign in."),
                     _page("Groups", "group", "auth.group", "Rights that people share."),
                 ],

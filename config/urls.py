@@ -8,5 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/", include("runs.api.urls")),
+    path("", include("ingestion.access.urls")),
 ]
 handler404 = "runs.api.problems.not_found"

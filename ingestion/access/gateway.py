@@ -1,15 +1,24 @@
-"""The gateway of the batch API: from the headers of a request to its Caller, or a documented refusal."""
+"""The gateway of the batch API: from the headers of a request to its Caller, or a documented refusal.
+
+It reads one row for each request and writes none.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ingestion.access.caller import Caller
+from ingestion.access import errors
+from ingestion.access.caller import Caller, ClientUser
 from ingestion.access.errors import GatewayError
+from ingestion.access.models import Allowance, ApiClient, Sandbox
 
 __all__ = ["Gateway", "GatewayError", "SessionCaller", "gateway_response"]
 
@@ -18,17 +27,99 @@ class Gateway(BaseAuthentication):
     """Programs: `Authorization: Bearer`, x-api-key, x-gw-ims-org-id and x-sandbox-name. Answers or raises, never
     passes on: it goes last among a view's authentication classes."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Caller]:
-        raise NotImplementedError
+    def authenticate(self, request: Request) -> tuple[ClientUser, Caller]:
+        token = _bearer(request)
+        if not token:
+            raise errors.token_missing() if token is None else errors.token_invalid()
+        key, organisation = _header(request, "x-api-key"), _header(request, "x-gw-ims-org-id")
+        if not key:
+            raise errors.key_missing()
+        if not organisation:
+            raise errors.organisation_missing()
+        caller = _caller(token, key=key, organisation=organisation, sandbox=_sandbox(request))
+        return ClientUser(caller.user), caller
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
 
 
 class SessionCaller(SessionAuthentication):
-    """People signed in to the admin. Passes on whatever brings an Authorization header; goes before Gateway."""
+    """People signed in to the admin; their changes need the CSRF token. Passes on whatever brings a bearer token;
+    goes before Gateway."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:  # type: ignore[override]
-        raise NotImplementedError
+    def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
+        if _bearer(request):
+            return None
+        user: Any = getattr(request._request, "user", None)
+        if user is None or not (user.is_active and user.is_staff):
+            return None
+        self.enforce_csrf(request)
+        organisation = _header(request, "x-gw-ims-org-id") or str(settings.ORGANISATION)
+        sandbox = _sandbox(request)
+        if (organisation, sandbox) != (settings.ORGANISATION, settings.SANDBOX):
+            _check_named(organisation, sandbox)
+        return user, Caller(
+            organisation=organisation, sandbox=sandbox, client_id="", user=user.get_username(), staff=True
+        )
 
 
 def gateway_response(error: GatewayError) -> Response:
     """What an exception handler answers to a GatewayError: {"error_code", "message"}."""
-    raise NotImplementedError
+    headers = {"WWW-Authenticate": error.auth_header} if error.auth_header else None
+    return Response(
+        {"error_code": error.error_code, "message": error.message}, status=error.status_code, headers=headers
+    )
+
+
+def _header(request: Request, name: str) -> str:
+    return str(request.META.get("HTTP_" + name.upper().replace("-", "_"), "")).strip()
+
+
+def _sandbox(request: Request) -> str:
+    return _header(request, "x-sandbox-name") or str(settings.SANDBOX)
+
+
+def _bearer(request: Request) -> str | None:
+    """The token; nothing where there is none; an empty text where the header holds something else."""
+    header = _header(request, "authorization")
+    if not header or header.lower() == "bearer":
+        return None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _check_named(organisation: str, sandbox: str) -> None:
+    known = set(Sandbox.objects.filter(organisation__name=organisation).values_list("name", flat=True))
+    if not known:  # every organisation has one at least
+        raise errors.organisation_refused()
+    if sandbox not in known:
+        raise errors.sandbox_refused(sandbox)
+
+
+def _caller(token: str, *, key: str, organisation: str, sandbox: str) -> Caller:
+    checksum = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+    found = (
+        ApiClient.objects.filter(application__accesstoken__token_checksum=checksum)
+        .annotate(
+            there=Exists(Sandbox.objects.filter(organisation=OuterRef("organisation"), name=sandbox)),
+            limited=Exists(Allowance.objects.filter(client=OuterRef("pk"))),
+            allowed=Exists(Allowance.objects.filter(client=OuterRef("pk"), sandbox__name=sandbox)),
+        )
+        .values_list(
+            "active", "application__accesstoken__expires", "application__client_id", "organisation__name",
+            "technical_account", "there", "limited", "allowed",
+        )
+        .first()
+    )  # fmt: skip
+    if found is None:
+        raise errors.token_invalid()
+    active, expires, client_id, owner, account, there, limited, allowed = found
+    if not active or expires <= timezone.now():
+        raise errors.token_invalid()
+    if key != client_id:
+        raise errors.key_invalid()
+    if organisation != owner:
+        raise errors.organisation_refused()
+    if not there or (limited and not allowed):
+        raise errors.sandbox_refused(sandbox)
+    return Caller(organisation=owner, sandbox=sandbox, client_id=client_id, user=account)
