@@ -12,7 +12,6 @@ from ingestion.warehouse.base import (
     Effect,
     Published,
     PublishRequest,
-    StaleToken,
     TableChange,
     Target,
     WarehouseUnavailable,
@@ -90,6 +89,11 @@ def generations(session: Session, where: str, parameters: Sequence[Any]) -> list
     ]
 
 
+def generation(session: Session, number: int | None) -> Generation | None:
+    found = generations(session, "generation = ?", (number,)) if number is not None else []
+    return found[0] if found else None
+
+
 def generation_of(session: Session, table: str) -> Generation | None:
     found = generations(session, "table_name = ?", (table,))
     return found[0] if found else None
@@ -104,7 +108,7 @@ def droppable(session: Session, dataset: int, keep: int) -> list[Generation]:
         "ORDER BY retired_at DESC, generation DESC LIMIT ?)",
         (dataset, dataset, keep),
     )
-    published_loads = f"load_id IN (SELECT load_id FROM {book('_loads')})"
+    published_loads = f"EXISTS (SELECT 1 FROM {book('_loads')} l WHERE l.load_id = {book('_generations')}.load_id)"
     return [*dead, *generations(session, f"dataset = ? AND live_at IS NULL AND {published_loads}", (dataset,))]
 
 
@@ -175,43 +179,15 @@ def enliven(session: Session, number: int) -> None:
     )
 
 
-def advance_fence(session: Session, dataset: int, request: PublishRequest) -> None:
-    """Shut out every older attempt at publishing this load. Raises StaleToken when we are the older one."""
-    where = "dataset = ? AND load_id = ?"
-    known = session.rows(f"SELECT token FROM {book('_fence')} WHERE {where}", (dataset, request.load_id))
-    if not known:
-        statement = f"INSERT INTO {book('_fence')} (token, dataset, load_id) VALUES (?, ?, ?)"
-    elif known[0][0] <= request.token:
-        statement = f"UPDATE {book('_fence')} SET token = ? WHERE {where}"
-    else:
-        raise stale(request)
-    session.run(statement, (request.token, dataset, request.load_id))
-
-
-def check_fence(session: Session, dataset: int, request: PublishRequest) -> None:
-    found = session.rows(
-        f"SELECT token FROM {book('_fence')} WHERE dataset = ? AND load_id = ?", (dataset, request.load_id)
-    )
-    if not found or found[0][0] != request.token:
-        raise stale(request)
-
-
-def stale(request: PublishRequest) -> StaleToken:
-    return StaleToken(
-        f"Publishing load {request.load_id} was given up: a newer attempt of the same load has taken over.",
-        detail=f"token {request.token}",
-    )
-
-
 def published(session: Session, load: int) -> Published | None:
     if not session.rows(f"SELECT 1 FROM {book('_loads')} WHERE load_id = ?", (load,)):
         return None
     found = session.rows(
-        "SELECT dataset, generation, inserted, updated, deleted, superseded, live "
+        "SELECT dataset, generation, inserted, updated, deleted, superseded, live, withdrawn "
         f"FROM {book('_ledger')} WHERE load_id = ? ORDER BY position",
         (load,),
     )
-    names = ("dataset", "generation", "inserted", "updated", "deleted", "superseded", "live")
+    names = ("dataset", "generation", "inserted", "updated", "deleted", "superseded", "live", "withdrawn")
     return Published(load_id=load, effects=tuple(Effect(**dict(zip(names, row, strict=True))) for row in found))
 
 
@@ -238,11 +214,11 @@ def _write_parts(session: Session, load: int, parts: Sequence[Mapping[str, Any]]
 def write_effects(session: Session, request: PublishRequest, done: Iterable[tuple[TableChange, Effect]]) -> None:
     for position, (change, effect) in enumerate(done):
         place = (request.load_id, position, effect.dataset)
-        counts = (effect.inserted, effect.updated, effect.deleted, effect.superseded, effect.live)
+        counts = (effect.inserted, effect.updated, effect.deleted, effect.superseded, effect.live, effect.withdrawn)
         session.run(
             f"INSERT INTO {book('_ledger')} (load_id, position, dataset, generation, mode, token, inserted, updated, "
-            "deleted, superseded, live, manifest_digest, published_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now())",
+            "deleted, superseded, live, withdrawn, manifest_digest, published_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now())",
             (*place, effect.generation, change.mode.value, request.token, *counts, change.manifest_digest),
         )
 

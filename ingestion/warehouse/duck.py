@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, publishing
+from ingestion.warehouse import books, fencing, publishing, withdrawing
 from ingestion.warehouse.base import (
     Part,
     Probe,
@@ -13,6 +13,8 @@ from ingestion.warehouse.base import (
     PublishRequest,
     Staged,
     StageRequest,
+    Withdrawn,
+    WithdrawRequest,
 )
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.duck_engine import DuckEngine
@@ -72,6 +74,12 @@ class DuckWarehouse:
         self._engine.set_up()
         with self._file.session("reading the ledger") as session:
             return books.published(session, load_id)
+
+    def give_up(self, load_id: int, *, token: int, datasets: Sequence[int]) -> Published | None:
+        return fencing.give_up(self._engine, load_id, token=token, datasets=datasets)
+
+    def withdraw(self, request: WithdrawRequest) -> Withdrawn:
+        return withdrawing.withdraw(self._engine, request)
 
     def discard(self, load_id: int) -> int:
         self._engine.set_up()

@@ -39,6 +39,21 @@ class DuckEngine:
             self._set_up = True
 
     @contextmanager
+    def session(self, doing: str) -> Iterator[DuckSession]:
+        self.set_up()
+        with self._file.session(doing) as session:
+            yield session
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[DuckSession]:
+        with self.session(doing) as session:
+            session.run("BEGIN TRANSACTION READ ONLY")
+            try:
+                yield session
+            finally:
+                _roll_back(session)
+
+    @contextmanager
     def exclusive(self, datasets: Sequence[int]) -> Iterator[DuckSession]:
         self.set_up()
         with ExitStack() as held:
@@ -60,6 +75,9 @@ class DuckEngine:
                 _roll_back(session)
                 raise
             session.run("COMMIT" if commit else "ROLLBACK")
+
+    def wait_briefly(self, session: DuckSession) -> None:
+        """Nothing: whoever writes has the file's one lock already."""
 
     def columns(self, session: DuckSession, table: str) -> Shape:
         found = session.rows(f"DESCRIBE {stored(table)}")
@@ -92,6 +110,9 @@ class DuckEngine:
 
     def ready_for_duplicates(self, session: DuckSession, table: str) -> None:
         """Nothing: no table has a unique index."""
+
+    def ready_to_withdraw(self, session: DuckSession, live: Generation) -> None:
+        """Nothing: DuckDB skips the blocks that hold no row of the load."""
 
     def release(self, session: DuckSession, target: Target, staged: Generation) -> Generation:
         return staged  # never attached to anything

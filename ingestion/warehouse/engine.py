@@ -17,11 +17,23 @@ class Engine(Protocol[S]):
     dialect: Dialect
     row_id: str  # the engine's own name for a row's place in its table
 
+    def session(self, doing: str) -> AbstractContextManager[S]:
+        """A session that shares everything with others. The books are there."""
+        ...
+
+    def reading(self, doing: str) -> AbstractContextManager[S]:
+        """A session in which all statements see the warehouse as it is now, and that can change nothing."""
+        ...
+
     def exclusive(self, datasets: Sequence[int]) -> AbstractContextManager[S]:
         """A session that alone publishes into these datasets."""
         ...
 
     def transaction(self, session: S) -> AbstractContextManager[None]: ...
+
+    def wait_briefly(self, session: S) -> None:
+        """Inside a transaction: give up waiting for another session's lock before a person gives up waiting for us."""
+        ...
 
     def columns(self, session: S, table: str) -> Shape: ...
 
@@ -42,6 +54,10 @@ class Engine(Protocol[S]):
     def ready_for_merge(self, session: S, live: Generation, key: Sequence[str]) -> None: ...
 
     def ready_for_duplicates(self, session: S, table: str) -> None: ...
+
+    def ready_to_withdraw(self, session: S, live: Generation) -> None:
+        """Make it cheap to find the few rows of a batch among many."""
+        ...
 
     def release(self, session: S, target: Target, staged: Generation) -> Generation:
         """Take a staged table back that an earlier try has attached to a store which is no longer the newest."""

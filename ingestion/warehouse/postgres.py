@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, postgres_store, publishing
+from ingestion.warehouse import books, fencing, postgres_store, publishing, withdrawing
 from ingestion.warehouse.base import (
     Part,
     Probe,
@@ -17,6 +17,8 @@ from ingestion.warehouse.base import (
     Staged,
     StageRequest,
     Target,
+    Withdrawn,
+    WithdrawRequest,
 )
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.parallel import load_parts
@@ -64,7 +66,14 @@ class PostgresWarehouse:
         with self._connections.session("reading the ledger") as session:
             if not session.rows("SELECT to_regclass(?)", (book("_loads"),))[0][0]:
                 return None
+        with self._engine.session("reading the ledger") as session:
             return books.published(session, load_id)
+
+    def give_up(self, load_id: int, *, token: int, datasets: Sequence[int]) -> Published | None:
+        return fencing.give_up(self._engine, load_id, token=token, datasets=datasets)
+
+    def withdraw(self, request: WithdrawRequest) -> Withdrawn:
+        return withdrawing.withdraw(self._engine, request)
 
     def discard(self, load_id: int) -> int:
         with self._connections.session("dropping staged tables") as session:

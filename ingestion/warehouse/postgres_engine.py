@@ -12,7 +12,7 @@ from ingestion.warehouse.base import Target
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
 from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
-from ingestion.warehouse.sql import POSTGRES, Shape, book
+from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book
 
 LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
 
@@ -41,6 +41,18 @@ class PostgresEngine:
         self._set_up = True
 
     @contextmanager
+    def session(self, doing: str) -> Iterator[PostgresSession]:
+        self.set_up()
+        with self._connections.session(doing) as session:
+            yield session
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[PostgresSession]:
+        with self.session(doing) as session, session.connection.transaction():
+            session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield session
+
+    @contextmanager
     def exclusive(self, datasets: Sequence[int]) -> Iterator[PostgresSession]:
         self.set_up()
         with self._connections.session("publishing") as session:
@@ -54,6 +66,9 @@ class PostgresEngine:
     def transaction(self, session: PostgresSession) -> Iterator[None]:
         with session.connection.transaction():
             yield
+
+    def wait_briefly(self, session: PostgresSession) -> None:
+        session.run(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
 
     def columns(self, session: PostgresSession, table: str) -> Shape:
         return postgres_store.columns(session, table)
@@ -81,6 +96,9 @@ class PostgresEngine:
 
     def ready_for_duplicates(self, session: PostgresSession, table: str) -> None:
         postgres_store.drop_unique_indexes(session, table)
+
+    def ready_to_withdraw(self, session: PostgresSession, live: Generation) -> None:
+        postgres_store.build_key_index(session, live.table, LINEAGE, unique=False)
 
     def release(self, session: PostgresSession, target: Target, staged: Generation) -> Generation:
         if staged.version in (None, postgres_store.versions(session, target.dataset)[-1]):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ingestion.errors import SchemaFault
-from ingestion.warehouse import books
+from ingestion.warehouse import books, fencing, withdrawing
 from ingestion.warehouse.base import (
     CountMismatch,
     Effect,
@@ -16,6 +16,7 @@ from ingestion.warehouse.base import (
     Mode,
     Published,
     PublishRequest,
+    Span,
     TableChange,
     WarehouseUnavailable,
 )
@@ -35,6 +36,7 @@ class Ready:
     into: Generation | None  # rows go into this live generation; None: the staged table becomes the live one
     carried: int = 0  # live rows that were copied into the staged table
     updated: int = 0  # staged rows whose key is live
+    gone: tuple[Span, ...] = ()  # batches to be set aside in the same transaction
 
     @property
     def rows(self) -> int:
@@ -51,7 +53,7 @@ def publish(engine: Engine[S], request: PublishRequest) -> Published:
         with engine.transaction(session):
             for change in request.tables:
                 books.enter_dataset(session, change.target)
-                books.advance_fence(session, change.target.dataset, request)
+            fencing.advance(session, engine.dialect, request)
         ready = [_prepare(engine, session, change) for change in request.tables]
         with engine.transaction(session):
             done = list(_go_live(engine, session, request, ready))
@@ -70,11 +72,20 @@ def _prepare(engine: Engine[S], session: S, change: TableChange) -> Ready:
     _conform(engine, session, change, staged, shape)
     staged = _supersede(engine, session, change, staged, shape)
     before = books.live(session, change.target.dataset)
-    live = _generation(session, before.generation) if change.mode is not Mode.REPLACE else None
-    ready = Ready(change=change, staged=staged, shape=shape, before=before, into=live)
+    live = books.generation(session, before.generation) if change.mode is not Mode.REPLACE else None
+    gone = _ready_to_withdraw(engine, session, change, before)
+    ready = Ready(change=change, staged=staged, shape=shape, before=before, into=live, gone=gone)
     if live and engine.fits(session, live, shape):
         return _ready_to_insert(engine, session, ready, live)
     return _ready_to_switch(engine, session, ready, live)
+
+
+def _ready_to_withdraw(engine: Engine[S], session: S, change: TableChange, before: Live) -> tuple[Span, ...]:
+    gone = withdrawing.not_yet(session, change.target, change.withdraws)
+    source = books.generation(session, before.generation) if gone else None
+    if source:
+        engine.ready_to_withdraw(session, source)
+    return gone
 
 
 def _staged(session: Session, change: TableChange) -> Generation:
@@ -110,7 +121,7 @@ def _common(engine: Engine[S], session: S, change: TableChange, name: str, types
     before, after = types
     if before == after or engine.dialect.widens(before, after):
         return after
-    live = _generation(session, books.live(session, change.target.dataset).generation)
+    live = books.generation(session, books.live(session, change.target.dataset).generation)
     if live is None or name not in engine.columns(session, live.table) or not _has_values(session, live.table, name):
         return after
     if engine.dialect.widens(after, before):
@@ -171,7 +182,8 @@ def _ready_to_insert(engine: Engine[S], session: S, ready: Ready, live: Generati
         return ready
     key = ready.change.target.key
     engine.ready_for_merge(session, live, key)
-    return replace(ready, updated=_matching(session, key, stored(ready.staged.table), stored(live.table)))
+    stays = f"(SELECT * FROM {stored(live.table)}{_but_gone(ready)})"
+    return replace(ready, updated=_matching(session, key, stored(ready.staged.table), stays))
 
 
 def _ready_to_switch(engine: Engine[S], session: S, ready: Ready, live: Generation | None) -> Ready:
@@ -194,7 +206,7 @@ def _carry(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Rea
         for name, after in ready.shape.items()
         if name in before
     ]
-    old = f"(SELECT {', '.join([*LINEAGE, *casts])} FROM {stored(live.table)})"
+    old = f"(SELECT {', '.join([*LINEAGE, *casts])} FROM {stored(live.table)}{_but_gone(ready)})"
     into = names([*LINEAGE, *(name for name in ready.shape if name in before)])
     with engine.transaction(session):
         session.run(f"DELETE FROM {staged} WHERE {LOAD} <> ?", (ready.staged.load,))  # of an earlier try
@@ -204,6 +216,10 @@ def _carry(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Rea
             f"INSERT INTO {staged} ({into}) SELECT {into} FROM {old} AS old WHERE ({condition}) IS NOT TRUE", values
         )
     return replace(ready, carried=carried, updated=updated)
+
+
+def _but_gone(ready: Ready) -> str:
+    return f" WHERE NOT {withdrawing.rows_in(ready.gone)}" if ready.gone else ""
 
 
 def _matching(session: Session, key: Sequence[str], staged: str, live: str) -> int:
@@ -241,13 +257,25 @@ def _go_live(
     engine: Engine[S], session: S, request: PublishRequest, ready: Sequence[Ready]
 ) -> Iterator[tuple[TableChange, Effect]]:
     """Inside the publish transaction: fence, rows, pointers, for every table."""
+    fencing.check(session, request)
     for table in ready:
-        books.check_fence(session, table.change.target.dataset, request)
-        removed = _insert(session, table, table.into) if table.into else _switch(engine, session, table)
-        effect = _effect(table, removed)
+        withdrawn = _withdraw(engine, session, table) if table.gone else 0
+        removed = _insert(session, table, table.into) if table.into else _switch(engine, session, table) - withdrawn
+        effect = _effect(table, removed, withdrawn)
         after = Live(generation=effect.generation, rows=effect.live)
         books.point(session, effect.dataset, before=table.before, after=after)
         yield table.change, effect
+
+
+def _withdraw(engine: Engine[S], session: S, ready: Ready) -> int:
+    """Set aside what this load takes the place of. A table that is about to be retired keeps its rows."""
+    source = books.generation(session, ready.before.generation)
+    assert source, "a load that is in the ledger has a live generation"
+    shape = engine.columns(session, source.table)
+    moved = withdrawing.set_aside(session, source, shape, ready.gone, reason=withdrawing.REPLACED)
+    if ready.into:
+        withdrawing.take_out(session, ready.change.target, source, ready.gone, moved)
+    return moved
 
 
 def _insert(session: Session, ready: Ready, live: Generation) -> int:
@@ -271,7 +299,7 @@ def _switch(engine: Engine[S], session: S, ready: Ready) -> int:
     return ready.before.rows - ready.carried
 
 
-def _effect(ready: Ready, removed: int) -> Effect:
+def _effect(ready: Ready, removed: int, withdrawn: int) -> Effect:
     return Effect(
         dataset=ready.change.target.dataset,
         generation=ready.into.number if ready.into else ready.staged.number,
@@ -279,7 +307,8 @@ def _effect(ready: Ready, removed: int) -> Effect:
         updated=ready.updated,
         deleted=removed - ready.updated,
         superseded=ready.staged.superseded,
-        live=ready.before.rows - removed + ready.rows,
+        live=ready.before.rows - withdrawn - removed + ready.rows,
+        withdrawn=withdrawn,
     )
 
 
@@ -289,11 +318,6 @@ def _clear(engine: Engine[S], session: S, ready: Sequence[Ready]) -> None:
         for table in ready:
             if table.into:
                 engine.drop(session, table.staged)
-
-
-def _generation(session: Session, number: int | None) -> Generation | None:
-    found = books.generations(session, "generation = ?", (number,)) if number is not None else []
-    return found[0] if found else None
 
 
 def _mismatch(change: TableChange, expected: int, found: int) -> CountMismatch:

@@ -87,6 +87,7 @@ class Dialect:
     numeric: Callable[[Type], str]
     as_text: Mapping[str, str]  # kind → expression over {0} that gives the value's text
     as_timestamp: str  # expression over {0}, a date
+    unless_there: str  # what an INSERT says that leaves a row alone which another session has just inserted
 
     def type_of(self, column: Type) -> str:
         if column.kind == "numeric":
@@ -150,6 +151,7 @@ POSTGRES: Final = Dialect(
         "json": "CAST({0} AS text)",
     },
     as_timestamp="(CAST({0} AS timestamp) AT TIME ZONE 'UTC')",
+    unless_there="ON CONFLICT DO NOTHING",
 )
 
 DUCKDB: Final = Dialect(
@@ -174,4 +176,5 @@ DUCKDB: Final = Dialect(
         "json": "CAST({0} AS VARCHAR)",
     },
     as_timestamp="(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC')",
+    unless_there="",  # writers take turns
 )
