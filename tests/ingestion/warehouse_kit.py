@@ -14,6 +14,7 @@ from ingestion.warehouse.base import (
     Part,
     Published,
     PublishRequest,
+    Span,
     Staged,
     StageRequest,
     TableChange,
@@ -84,6 +85,7 @@ class Load:
     order: str | None = None
     window: tuple[str, str] | None = None
     attempt: int = 1
+    withdraws: tuple[Span, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
     def stage(self, warehouse: Warehouse) -> Staged:
@@ -108,6 +110,7 @@ class Load:
             order=self.order,
             window=self.window,
             manifest_digest=f"digest-{self.number}",
+            withdraws=self.withdraws,
         )
 
     def run(self, warehouse: Warehouse, *, token: int = 1) -> Published:
