@@ -182,6 +182,18 @@ ONE_RUN_AT_A_TIME = env.bool("HEADGATE_ONE_RUN_AT_A_TIME", default=False)  # ove
 WORKER_THREADS = env.int("HEADGATE_WORKER_THREADS", default=3)
 SUPPORT_URL = env("HEADGATE_SUPPORT_URL", default="")
 
+# Client batches
+CHECKERS = env.int("HEADGATE_CHECKERS", default=2)  # child processes that read uploaded files, per worker process
+CHECK_THREADS = env.int("HEADGATE_CHECK_THREADS", default=2)  # of one child, for a file larger than a spool
+ABANDON_HOURS = env.float("HEADGATE_ABANDON_HOURS", default=24)  # a loading batch whose client is silent
+ARCHIVE = env.bool("HEADGATE_ARCHIVE", default=True)  # false: inactive batches are deleted without being retained
+INACTIVE_DAYS = env.float("HEADGATE_INACTIVE_DAYS", default=7)  # then retained
+RETAINED_DAYS = env.float("HEADGATE_RETAINED_DAYS", default=30)  # then archived
+ARCHIVED_DAYS = env.float("HEADGATE_ARCHIVED_DAYS", default=365)  # then deleted
+KEEP_DIAGNOSTICS_DAYS = env.int("HEADGATE_KEEP_DIAGNOSTICS_DAYS", default=30)
+ARCHIVE_URL = env("HEADGATE_ARCHIVE_URL", default=f"file://{VAR / 'archive'}")  # Parquet of retained batches
+COLD_URL = env("HEADGATE_COLD_URL", default=f"file://{VAR / 'cold'}")  # where archived ones go
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

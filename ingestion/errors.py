@@ -50,3 +50,9 @@ class Fenced(IngestionError):
     """A newer attempt owns this work; what this one did changes nothing. Never shown to people as a failure."""
 
     fault = "fenced"
+
+
+class WrongState(IngestionError):
+    """What was asked cannot be done in the state that the batch is in."""
+
+    fault = "state"

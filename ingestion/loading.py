@@ -45,7 +45,7 @@ def stage(batch: Batch, *, attempt: int, manifest_prefix: str, actor: str, heart
             advice="Start the run again with everything extracted anew.",
         )
     assert batch.load_id is not None  # its run gave it one
-    key, digest = _write_manifest(parts, f"{manifest_prefix}/manifest-{attempt}.json")
+    key, digest = write_manifest(parts, f"{manifest_prefix}/manifest-{attempt}.json")
     columns = batch.agreed
     staged = warehouse().stage(
         words.StageRequest(
@@ -53,7 +53,7 @@ def stage(batch: Batch, *, attempt: int, manifest_prefix: str, actor: str, heart
             attempt=attempt,
             target=batch.dataset.target(columns),
             columns=columns.columns,
-            parts=tuple(_part(part, columns) for part in parts),
+            parts=tuple(part_words(part, columns) for part in parts),
             manifest_uri=store().uri(key),
             heartbeat=heartbeat,
         )
@@ -64,7 +64,8 @@ def stage(batch: Batch, *, attempt: int, manifest_prefix: str, actor: str, heart
     return staged.rows
 
 
-def _write_manifest(parts: Sequence[Part], key: str) -> tuple[str, str]:
+def write_manifest(parts: Sequence[Part], key: str) -> tuple[str, str]:
+    """Store the list of what is to be loaded; answers its key and digest."""
     entries = [
         {"url": store().uri(part.key), "mandatory": True, "meta": {"content_length": part.size}} for part in parts
     ]
@@ -73,7 +74,8 @@ def _write_manifest(parts: Sequence[Part], key: str) -> tuple[str, str]:
     return key, hashlib.sha256(data).hexdigest()
 
 
-def _part(part: Part, agreed: Blueprint) -> words.Part:
+def part_words(part: Part, agreed: Blueprint) -> words.Part:
+    """A staged part in the warehouse's words, with its columns under the agreed names."""
     return words.Part(
         uri=store().uri(part.key),
         columns=(*(column.name for column in relabel(part.layout, agreed)), "_part"),
@@ -123,7 +125,7 @@ def publish(load: Load, batches: Sequence[Batch], *, token: int, facts: Mapping[
     to `settle` in the transaction that completes the work. Safe to repeat."""
     by_source = {batch.dataset.source_name: batch for batch in batches}
     changes = tuple(_change(batch, by_source.get(batch.parent)) for batch in batches)
-    parts = tuple(_lineage(part) for batch in batches for part in batch.parts.all())
+    parts = tuple(lineage(part) for batch in batches for part in batch.parts.all())
     return warehouse().publish(
         words.PublishRequest(load_id=load.pk, token=token, tables=changes, facts=facts, parts=parts)
     )
@@ -154,7 +156,8 @@ def _parent(batch: Batch) -> words.Parent | None:
     return words.Parent(staged=batch.staged, key=key, child_column=PARENT_COLUMN)
 
 
-def _lineage(part: Part) -> dict[str, Any]:
+def lineage(part: Part) -> dict[str, Any]:
+    """What the warehouse keeps of a part, to find the way back from a row."""
     return {
         "number": part.number,
         "dataset": part.batch.dataset_id,

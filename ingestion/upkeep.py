@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from ingestion.models import Batch, Part
+from ingestion.models import Batch, Diagnostic, Discarded, Part, Piece
 from ingestion.rooms import store, warehouse
 from ingestion.states import OPEN, BatchStatus
 
@@ -42,10 +42,28 @@ def delete_staged_files() -> int:
     return _delete(past.filter(~Exists(adopted)).order_by("pk")[:AT_ONCE])
 
 
-def _delete(parts: Iterable[Part]) -> int:
+def delete_uploads() -> int:
+    """What clients uploaded into batches that ended longer ago than the setting allows; the rows that named the files
+    stay, so that a batch still tells what was in it."""
+    old = Now() - timedelta(days=settings.KEEP_STAGED_DAYS)
+    return _delete(Piece.objects.filter(file__batch__finished_at__lt=old).order_by("pk")[:AT_ONCE])
+
+
+def delete_diagnostics() -> int:
+    old = Now() - timedelta(days=settings.KEEP_DIAGNOSTICS_DAYS)
+    return _delete(Diagnostic.objects.filter(created_at__lt=old).order_by("pk")[:AT_ONCE])
+
+
+def delete_discarded() -> int:
+    """Objects that nothing lists any more. An hour's grace is for whoever is still reading one."""
+    old = Now() - timedelta(hours=1)
+    return _delete(Discarded.objects.filter(at__lt=old).order_by("pk")[:AT_ONCE])
+
+
+def _delete(rows: Iterable[Part | Piece | Diagnostic | Discarded]) -> int:
     count = 0
-    for part in parts:
-        store().delete(part.key)
-        part.delete()
+    for row in rows:
+        store().delete(row.key)
+        row.delete()
         count += 1
     return count

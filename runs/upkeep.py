@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from ingestion import loading
 from ingestion import upkeep as janitor
 from ingestion.errors import IngestionError
+from ingestion.promotion import archive, monitor
 from ingestion.warehouse.base import Published
 from runs import journal
 from runs.dispatch import send
@@ -42,6 +43,7 @@ def sweep(*, dry_run: bool = False) -> Counter[str]:
     found["settled"] = sum(settle(run, dry_run=dry_run) for run in _unsettled())
     found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
     if not dry_run:
+        found.update(monitor.sweep())
         Sweep.objects.update_or_create(name=own_name(), defaults={"at": Now(), "found": dict(found)})
         Sweep.objects.filter(at__lt=Now() - timedelta(days=1)).delete()
     return found
@@ -65,6 +67,10 @@ def tidy() -> Counter[str]:
         "temporary_tables": janitor.drop_temporary_tables,
         "generations": janitor.drop_old_generations,
         "staged_files": janitor.delete_staged_files,
+        "uploads": janitor.delete_uploads,
+        "diagnostics": janitor.delete_diagnostics,
+        "discarded": janitor.delete_discarded,
+        "put_away": archive.put_away,
     }
     for name, job in jobs.items():
         try:

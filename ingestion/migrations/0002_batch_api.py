@@ -350,11 +350,6 @@ class Migration(migrations.Migration):
             name='wire',
             field=models.JSONField(default=dict, help_text='Other members of the dataset that clients set: kept and shown.'),
         ),
-        migrations.AddField(
-            model_name='load',
-            name='token',
-            field=models.BigIntegerField(default=0),
-        ),
         migrations.AlterField(
             model_name='batch',
             name='load',

@@ -100,7 +100,6 @@ class Load(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     note = models.CharField(max_length=200, blank=True)
-    token = models.BigIntegerField(default=0)  # raised by each try at publishing client batches
 
     def __str__(self) -> str:
         return f"load {self.pk}"

@@ -1,0 +1,102 @@
+"""What becomes of a batch that was taken back: retained as Parquet, archived in the cold, removed in the end.
+
+Each step moves the data first and says so afterwards, so that a crash between the two repeats a step and loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ingestion import lifecycle
+from ingestion.errors import IngestionError
+from ingestion.models import Batch
+from ingestion.promotion.files import prefix_of
+from ingestion.rooms import archive, cold, warehouse
+from ingestion.states import BatchStatus
+
+log = logging.getLogger(__name__)
+AT_ONCE: Final = 50
+KEEPER = "housekeeping"
+
+
+def put_away() -> int:
+    """One look at the batches that were taken back; answers how many moved on."""
+    steps: list[tuple[BatchStatus, float, Callable[[Batch], bool]]] = [
+        (BatchStatus.INACTIVE, settings.INACTIVE_DAYS, retain if settings.ARCHIVE else remove),
+        (BatchStatus.RETAINED, settings.RETAINED_DAYS, freeze),
+        (BatchStatus.ARCHIVED, settings.ARCHIVED_DAYS, remove),
+    ]
+    return sum(_one(step, batch) for status, days, step in steps for batch in _of_age(status, days))
+
+
+def _of_age(status: BatchStatus, days: float) -> QuerySet[Batch]:
+    since = Now() - timedelta(days=days)
+    return Batch.objects.filter(status=status, self_promoting=True, updated_at__lt=since).order_by("pk")[:AT_ONCE]
+
+
+def _one(step: Callable[[Batch], bool], batch: Batch) -> bool:
+    try:
+        return step(batch)
+    except IngestionError as error:
+        log.warning("batch %s cannot be put away yet: %s", batch.public_id, error)
+        return False
+
+
+def retain(batch: Batch) -> bool:
+    """inactive → retained: its rows are written to the archive as Parquet, then removed from the warehouse."""
+    facts = batch.archive
+    if not facts and batch.load_id is not None:
+        folder = settings.SCRATCH_DIR / f"retain-{batch.pk}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            made = warehouse().export(batch.pk, folder)
+            key = f"{prefix_of(batch)}/{batch.public_id}-{made.sha256[:12]}.parquet"
+            archive().put(key, made.path, sha256=made.sha256)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        at = timezone.now().isoformat()
+        facts = {"key": key, "rows": made.rows, "size": made.bytes, "sha256": made.sha256, "at": at}
+        Batch.objects.filter(pk=batch.pk).update(archive=facts)
+    if batch.load_id is not None:
+        warehouse().drop_withdrawn(batch.pk)
+    reason = f"{facts.get('rows', 0):,} rows were moved to the archive"
+    return lifecycle.put_away(batch.pk, BatchStatus.RETAINED, actor=KEEPER, reason=reason)
+
+
+def freeze(batch: Batch) -> bool:
+    """retained → archived: its Parquet file is moved to the cold location."""
+    if key := batch.archive.get("key"):
+        folder = settings.SCRATCH_DIR / f"freeze-{batch.pk}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            copy = archive().fetch(key, folder / "rows.parquet")
+            cold().put(key, copy, sha256=batch.archive["sha256"])
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        moved = lifecycle.put_away(
+            batch.pk, BatchStatus.ARCHIVED, actor=KEEPER, reason="its file was moved to cold storage"
+        )
+        archive().delete(key)
+        return moved
+    return lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=KEEPER, reason="it had no rows")
+
+
+def remove(batch: Batch) -> bool:
+    """inactive, retained or archived → deleted: whatever is left of its data is removed for good."""
+    if batch.load_id is not None:
+        warehouse().drop_withdrawn(batch.pk)
+    if key := batch.archive.get("key"):
+        archive().delete(key)
+        cold().delete(key)
+    return lifecycle.put_away(batch.pk, BatchStatus.DELETED, actor=KEEPER, reason="its data was removed", archive={})

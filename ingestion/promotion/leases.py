@@ -1,0 +1,135 @@
+"""Leases on a file and on a dataset's publishing: one worker at a time, by the database's clock, fenced by a number."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic, sleep
+
+from django.conf import settings
+from django.db import Error, close_old_connections, connection
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from ingestion.errors import Fenced, TransientError
+from ingestion.models import BatchFile, Dataset
+from ingestion.states import BatchStatus
+
+log = logging.getLogger(__name__)
+FREE = Q(lease_until=None) | Q(lease_until__lt=Now())
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}/{uuid.uuid4().hex[:6]}"
+
+
+def claim_file(file_id: int) -> BatchFile | None:
+    """The file, to be checked by the caller alone; None when it is taken, checked, or its batch is not in staging."""
+    claimed = BatchFile.objects.filter(
+        FREE, pk=file_id, checked_at=None, batch__status=BatchStatus.STAGING, batch__self_promoting=True
+    ).update(attempt=F("attempt") + 1, worker=worker_name(), lease_until=lease_end())
+    if not claimed:
+        return None
+    return BatchFile.objects.select_related("batch__dataset").get(pk=file_id)
+
+
+def renew_file(file: BatchFile) -> bool:
+    mine = BatchFile.objects.filter(pk=file.pk, attempt=file.attempt, checked_at=None)
+    return bool(mine.update(lease_until=lease_end()))
+
+
+def release_file(file: BatchFile) -> None:
+    """Give it back unchecked: another attempt may begin at once."""
+    BatchFile.objects.filter(pk=file.pk, attempt=file.attempt, checked_at=None).update(lease_until=None, worker="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """The right to change what is live in one dataset on behalf of client batches. `token` fences older holders."""
+
+    dataset: int
+    token: int
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    def renew(self) -> bool:
+        mine = Dataset.objects.filter(pk=self.dataset, publisher_token=self.token)
+        return bool(mine.update(publisher_until=lease_end()))
+
+    def heartbeat(self) -> None:
+        """Raise Fenced once the lease is known to be another worker's."""
+        if self.lost.is_set():
+            raise Fenced(f"Publishing into dataset {self.dataset} was taken over by another worker.")
+
+
+@contextmanager
+def publisher_of(dataset_id: int) -> Iterator[Publisher | None]:
+    """The publisher's lease, kept alive while the context lasts; None when another worker holds it."""
+    free = Q(publisher_until=None) | Q(publisher_until__lt=Now())
+    claimed = Dataset.objects.filter(free, pk=dataset_id).update(
+        publisher=worker_name(), publisher_token=F("publisher_token") + 1, publisher_until=lease_end()
+    )
+    if not claimed:
+        yield None
+        return
+    token = Dataset.objects.values_list("publisher_token", flat=True).get(pk=dataset_id)
+    held = Publisher(dataset=dataset_id, token=token)
+    try:
+        with kept(held.renew, held.lost):
+            yield held
+    finally:
+        Dataset.objects.filter(pk=dataset_id, publisher_token=held.token).update(publisher="", publisher_until=None)
+
+
+def lease_end() -> Now:
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)  # type: ignore[return-value]
+
+
+@contextmanager
+def publisher_soon(dataset_id: int, *, seconds: float = 15) -> Iterator[Publisher]:
+    """The publisher's lease, waited for. Raises TransientError when another worker keeps it longer."""
+    end = monotonic() + seconds
+    while True:
+        with publisher_of(dataset_id) as held:
+            if held is not None:
+                yield held
+                return
+        if monotonic() > end:
+            raise TransientError(
+                f"Another worker has been publishing into this dataset for {seconds:.0f} s. Nothing was changed.",
+                advice="Try again in a minute.",
+            )
+        sleep(0.05)
+
+
+@contextmanager
+def kept(renew: Callable[[], bool], lost: threading.Event | None = None) -> Iterator[threading.Event]:
+    """Renews a lease from a thread of its own; the event it yields is set once the lease is known to be lost."""
+    over, lost = threading.Event(), lost or threading.Event()
+
+    def run() -> None:
+        try:
+            while not over.wait(settings.LEASE_SECONDS / 4):
+                close_old_connections()
+                try:
+                    if not renew():
+                        lost.set()
+                        return
+                except Error as error:  # the database may be back before the lease ends
+                    log.warning("a lease could not be renewed: %s", type(error).__name__)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        over.set()
+        thread.join()
