@@ -86,17 +86,23 @@ def _length(request: HttpRequest) -> int | None:
 
 def document(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that a request brings, whatever Content-Type it gives it. Raises Refused."""
+    found = parsed(request)
+    if not isinstance(found, dict):
+        raise Refused(Why.INVALID, "The body must be a JSON object: {…}.")
+    return found
+
+
+def parsed(request: HttpRequest) -> Any:
+    """The JSON that a request brings, of whatever kind. Raises Refused."""
     if str(request.META.get("CONTENT_TYPE", "")).lower().startswith("multipart/"):
         raise Refused(Why.INVALID, "A valid content-type must be specified: send the JSON itself, not a form.")
     raw = Body(request, limit=DOCUMENT_LIMIT, what="A JSON body").read()
     try:
         found = json.loads(raw, parse_constant=_no_number)
-        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate or 1e999 cannot be stored
     except (ValueError, RecursionError) as error:
         said = f"The body is not JSON that can be read: {_reason(error)}."
         raise Refused(Why.INVALID, said) from error
-    if not isinstance(found, dict):
-        raise Refused(Why.INVALID, "The body must be a JSON object: {…}.")
     if b"\\u0000" in raw and _holds_nul(found):
         raise Refused(Why.INVALID, "The body holds the character U+0000, which cannot be stored.")
     return found
