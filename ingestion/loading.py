@@ -173,6 +173,12 @@ def published(load_id: int) -> words.Published | None:
     return warehouse().published(load_id)
 
 
+def give_up(load_id: int, *, token: int, datasets: Sequence[int]) -> words.Published | None:
+    """Shut out every publish of this load that holds `token` or an older one, even one that is frozen half way, and
+    answer what the ledger says; None when nothing is live, and then by those nothing ever will be."""
+    return warehouse().give_up(load_id, token=token, datasets=datasets)
+
+
 def settle(answer: words.Published, batches: Sequence[Batch], *, actor: str) -> None:
     """Write down what a publish did. Call in the transaction that completes the work; repeating it changes nothing."""
     effects = {effect.dataset: effect for effect in answer.effects}

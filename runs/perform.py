@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from connectors.protocol import SourceError
 from ingestion import loading
 from ingestion.errors import Fenced, IngestionError
+from ingestion.models import Batch
 from runs.errors import Ghost, Released, Stopped
 from runs.lifecycle import working
 from runs.lifecycle.working import Claim, Failure, Outcome
@@ -72,7 +73,8 @@ def _failed(claim: Claim, error: Exception) -> None:
 
 def _committed_after_all(claim: Claim) -> bool:
     """After an error whose outcome is unknown the ledger is read before anything is called failed."""
-    answer = loading.published(claim.run.load_id)
+    datasets = Batch.objects.filter(owner=claim.run.owner).values_list("dataset_id", flat=True)
+    answer = loading.give_up(claim.run.load_id, token=claim.token, datasets=list(datasets))
     return answer is not None and settle_published(claim, answer)
 
 

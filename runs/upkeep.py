@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from ingestion import loading
 from ingestion import upkeep as janitor
 from ingestion.errors import IngestionError
+from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
 from ingestion.warehouse.base import Published
 from runs import journal
@@ -26,7 +27,7 @@ from runs.dispatch import send
 from runs.errors import Refused
 from runs.lifecycle import ending, working
 from runs.lifecycle.moves import lock
-from runs.lifecycle.working import Failure
+from runs.lifecycle.working import Failure, token_of
 from runs.models import Level, Run, Sweep, Task
 from runs.stages.completion import batches_of, bookmarks_of
 from runs.states import RUN_OPEN, RunStatus, TaskKind, TaskStatus
@@ -91,8 +92,8 @@ def take_back(task_id: int, *, dry_run: bool) -> bool:
     task = Task.objects.select_related("run").get(pk=task_id)
     if task.kind == TaskKind.COMPLETION:
         try:
-            answer = read_ledger(task.run)
-        except IngestionError as error:
+            answer = shut(task.run, attempt=task.attempt)
+        except (IngestionError, Refused) as error:
             log.warning("run %s cannot be judged yet: %s", task.run_id, error)
             return False
         if answer is not None:
@@ -144,8 +145,8 @@ def settle(run: Run, *, dry_run: bool) -> bool:
     if dry_run:
         return True
     try:
-        answer = read_ledger(run)
-    except IngestionError as error:
+        answer = shut(run)
+    except (IngestionError, Refused) as error:
         log.warning("run %s cannot be settled yet: %s", run.pk, error)
         return False
     if answer is not None:
@@ -153,9 +154,15 @@ def settle(run: Run, *, dry_run: bool) -> bool:
     return bool(ending.settle_ledger(run.pk, None, actor="sweeper"))
 
 
-def read_ledger(run: Run) -> Published | None:
-    """What the ledger says of a run, where a publish was tried at all."""
-    return loading.published(run.load_id) if ending.publish_was_tried(run) else None
+def shut(run: Run, attempt: int = 999) -> Published | None:
+    """What the ledger says of a run, where a publish was tried at all; the attempts up to this one are shut out first,
+    so that one which is frozen half way cannot commit later. Raises Refused while a publish is under way."""
+    if not ending.publish_was_tried(run):
+        return None
+    if refused := ending.why_not_shut(run):
+        raise refused
+    datasets = Batch.objects.filter(owner=run.owner).values_list("dataset_id", flat=True)
+    return loading.give_up(run.load_id, token=token_of(run, attempt), datasets=list(datasets))
 
 
 def _too_long() -> list[Run]:
@@ -167,7 +174,7 @@ def close_too_long(run: Run, *, dry_run: bool) -> bool:
         return True
     reason = f"it ran longer than the {run.source.max_hours:g} hours that its source allows"
     try:
-        ending.close(run.pk, read_ledger(run), actor="sweeper", reason=reason)
+        ending.close(run.pk, shut(run), actor="sweeper", reason=reason)
     except (IngestionError, Refused) as error:
         log.warning("run %s cannot be closed yet: %s", run.pk, error)
         return False
@@ -189,4 +196,4 @@ def force_close(run_id: int, *, actor: str, reason: str) -> RunStatus:
     ).exists()
     if refused := ending.why_not_close(run, overdue=overdue):
         raise refused
-    return ending.close(run_id, read_ledger(run), actor=actor, reason=reason)
+    return ending.close(run_id, shut(run), actor=actor, reason=reason)

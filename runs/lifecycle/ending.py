@@ -196,7 +196,7 @@ def close(run_id: int, answer: Published | None, *, actor: str, reason: str) -> 
     """
     with transaction.atomic():
         run = lock(run_id)
-        if refused := why_not_close(run, overdue=True) or _publishing(run):
+        if refused := why_not_close(run, overdue=True) or why_not_shut(run):
             raise refused
         for task in _tasks(run, TaskStatus.RUNNING):
             Task.objects.filter(pk=task.pk).update(attempt=F("attempt") + 1)
@@ -225,7 +225,7 @@ def why_not_close(run: Run, *, overdue: bool) -> Refused | None:
     return None
 
 
-def _publishing(run: Run) -> Refused | None:
+def why_not_shut(run: Run) -> Refused | None:
     """A publish that is under way cannot be called off from here: it may commit after all."""
     completion = run.tasks.filter(kind=TaskKind.COMPLETION, status=TaskStatus.RUNNING, lease_until__gt=Now())
     if not completion.exists():

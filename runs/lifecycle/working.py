@@ -29,6 +29,11 @@ from runs.states import RunStatus, TaskKind, TaskStatus
 MAX_RELEASE_SECONDS = 900
 
 
+def token_of(run: Run, attempt: int = 999) -> int:
+    """What an attempt at completing a run publishes with; without an attempt, one that no attempt of it exceeds."""
+    return run.pk * 1000 + attempt
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A task in the hands of one worker. `token` rises with every attempt at the same load, over retries of its run."""
@@ -39,7 +44,7 @@ class Claim:
 
     @property
     def token(self) -> int:
-        return self.run.pk * 1000 + self.attempt
+        return token_of(self.run, self.attempt)
 
     @property
     def actor(self) -> str:

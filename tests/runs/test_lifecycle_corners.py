@@ -92,10 +92,10 @@ def test_a_lost_completion_is_not_judged_while_the_ledger_cannot_be_read(run, mo
     expire(claim(tasks(run, kind=TaskKind.COMPLETION)[0]))
     Task.objects.filter(run=run).update(lost=9)
 
-    def away(_):
+    def away(*_, **__):
         raise TransientError("the warehouse is away")
 
-    monkeypatch.setattr(upkeep.loading, "published", away)
+    monkeypatch.setattr(upkeep.loading, "give_up", away)
 
     assert upkeep.sweep()["lost"] == 0
     assert Run.objects.get(pk=run.pk).status == RunStatus.RUNNING
@@ -106,10 +106,10 @@ def test_a_run_past_its_time_waits_for_a_ledger_that_cannot_be_read(run, monkeyp
     expire(claim(tasks(run, kind=TaskKind.COMPLETION)[0]))
     Run.objects.filter(pk=run.pk).update(deadline_at=Now() - timedelta(seconds=1))
 
-    def away(_):
+    def away(*_, **__):
         raise TransientError("the warehouse is away")
 
-    monkeypatch.setattr(upkeep.loading, "published", away)
+    monkeypatch.setattr(upkeep.loading, "give_up", away)
 
     assert upkeep.sweep()["too_long"] == 0
     assert not run.messages.filter(code="too_long").exists()
