@@ -1,15 +1,23 @@
 """What happens along the way of a run: cancel, S3, columns that come, go and change between runs."""
 
 import time
+from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 
+from ingestion import loading
+from ingestion.errors import Fenced
 from ingestion.models import Batch
 from ingestion.rooms import warehouse
+from ingestion.warehouse.base import StaleToken
 from runs.lifecycle import ending
 from runs.local import wait_for, workers
 from runs.models import Run
-from runs.states import RunMode, RunStatus
+from runs.perform import perform
+from runs.stages import completion
+from runs.states import RunMode, RunStatus, TaskStatus
+from runs.upkeep import force_close
 from tests.doubles.source import ok, scripted
 
 ITEMS = """
@@ -40,6 +48,31 @@ def test_a_cancel_midway_stops_within_a_page_and_changes_no_table(house):
     assert time.monotonic() - asked < 3
     assert house.count("flights.airlines") == 16
     assert {batch.status for batch in Batch.objects.filter(owner=run.owner)} == {"aborted"}
+
+
+def test_a_completion_that_froze_in_a_closed_run_can_never_commit(house, monkeypatch):
+    """It had everything ready and was about to commit when its worker was stopped; it wakes after the force close."""
+    frozen = []
+
+    def freeze(*request, **rest):
+        frozen.append(lambda: real(*request, **rest))
+        raise Fenced("as still as a stopped process")
+
+    real = loading.publish
+    monkeypatch.setattr(completion.loading, "publish", freeze)
+    run = house.ask(house.source(endpoints=["airlines"]))
+    while not frozen:
+        for task in list(run.tasks.due()):
+            perform(task.pk)
+    ending.cancel(run.pk, actor="anna")
+    long_ago = Now() - timedelta(hours=1)
+    run.tasks.filter(status=TaskStatus.RUNNING).update(lease_until=long_ago)
+    Run.objects.filter(pk=run.pk).update(cancel_requested_at=long_ago)
+
+    assert force_close(run.pk, actor="anna", reason="its worker is gone") == RunStatus.CANCELLED
+    with pytest.raises(StaleToken):
+        frozen[0]()
+    assert warehouse().published(run.load_id) is None
 
 
 def test_a_run_stages_on_s3_and_loads_from_there(house, settings, s3_url):
