@@ -23,7 +23,7 @@ class ClientUser:
 
     username: str
     pk: ClassVar[None] = None
-    id: ClassVar[None] = None  # noqa: A003
+    id: ClassVar[None] = None
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False
     is_active: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What access refuses: requests at the gateway, by the codes that clients of the batch API know, and people's wishes."""
+"""What access refuses: requests at the gateway, by codes that clients of the batch API know; and wishes of people."""
 
 from __future__ import annotations
 

@@ -5,11 +5,9 @@ It reads one row for each request and writes none.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
@@ -18,7 +16,8 @@ from rest_framework.response import Response
 from ingestion.access import errors
 from ingestion.access.caller import Caller, ClientUser
 from ingestion.access.errors import GatewayError
-from ingestion.access.models import Allowance, ApiClient, Sandbox
+from ingestion.access.lookup import holder_of
+from ingestion.access.models import Sandbox
 
 __all__ = ["Gateway", "GatewayError", "SessionCaller", "gateway_response"]
 
@@ -72,7 +71,8 @@ def gateway_response(error: GatewayError) -> Response:
 
 
 def _header(request: Request, name: str) -> str:
-    return str(request.META.get("HTTP_" + name.upper().replace("-", "_"), "")).strip()
+    value = str(request.META.get("HTTP_" + name.upper().replace("-", "_"), ""))
+    return value.strip().replace("\0", "\ufffd")  # Postgres refuses NUL in text; the other is in no name
 
 
 def _sandbox(request: Request) -> str:
@@ -97,29 +97,13 @@ def _check_named(organisation: str, sandbox: str) -> None:
 
 
 def _caller(token: str, *, key: str, organisation: str, sandbox: str) -> Caller:
-    checksum = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-    found = (
-        ApiClient.objects.filter(application__accesstoken__token_checksum=checksum)
-        .annotate(
-            there=Exists(Sandbox.objects.filter(organisation=OuterRef("organisation"), name=sandbox)),
-            limited=Exists(Allowance.objects.filter(client=OuterRef("pk"))),
-            allowed=Exists(Allowance.objects.filter(client=OuterRef("pk"), sandbox__name=sandbox)),
-        )
-        .values_list(
-            "active", "application__accesstoken__expires", "application__client_id", "organisation__name",
-            "technical_account", "there", "limited", "allowed",
-        )
-        .first()
-    )  # fmt: skip
-    if found is None:
+    holder = holder_of(token, sandbox=sandbox, now=timezone.now())
+    if holder is None:
         raise errors.token_invalid()
-    active, expires, client_id, owner, account, there, limited, allowed = found
-    if not active or expires <= timezone.now():
-        raise errors.token_invalid()
-    if key != client_id:
+    if key != holder.client_id:
         raise errors.key_invalid()
-    if organisation != owner:
+    if organisation != holder.organisation:
         raise errors.organisation_refused()
-    if not there or (limited and not allowed):
+    if not holder.may_enter:
         raise errors.sandbox_refused(sandbox)
-    return Caller(organisation=owner, sandbox=sandbox, client_id=client_id, user=account)
+    return Caller(organisation=organisation, sandbox=sandbox, client_id=key, user=holder.account)

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import ProtectedError
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from oauth2_provider.models import AccessToken
 
 from ingestion.access import clients
+from ingestion.access.caller import ClientUser
 from ingestion.access.models import Sandbox
 from tests.ingestion.access_kit import headers, organisation, program, token_of
 
@@ -238,18 +240,14 @@ def test_a_token_counts_before_a_session(client):
     assert asked(client, given, token).json()["staff"] is False
 
 
-def test_a_program_has_none_of_the_rights_of_people(client, rf):
-    from ingestion.access.caller import ClientUser
-
+def test_a_program_has_none_of_the_rights_of_people():
     user = ClientUser("nightly@techacct")
 
     assert user.is_authenticated
-    assert not (user.is_staff or user.is_superuser or user.has_perm("ingestion.view_batch"))
+    assert not any((user.is_staff, user.is_superuser, user.has_perm("ingestion.view_batch")))
 
 
 def test_a_sandbox_that_a_client_is_limited_to_cannot_go(client):
-    from django.db.models import ProtectedError
-
     program(of=organisation("default", "dev"), only=["dev"])
 
     with pytest.raises(ProtectedError):
