@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, fencing, publishing, withdrawing
+from ingestion.warehouse import books, exporting, fencing, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
+    Exported,
     Part,
     Probe,
     Published,
     PublishRequest,
+    Span,
     Staged,
     StageRequest,
+    Target,
     Withdrawn,
     WithdrawRequest,
 )
@@ -80,6 +84,18 @@ class DuckWarehouse:
 
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
         return withdrawing.withdraw(self._engine, request)
+
+    def export(self, batch: int, folder: Path) -> Exported:
+        return exporting.export(self._engine, batch, folder)
+
+    def drop_withdrawn(self, batch: int) -> bool:
+        return exporting.drop_withdrawn(self._engine, batch)
+
+    def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
+        return reading.rows(self._engine, target, columns=columns, limit=limit)
+
+    def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
+        return reading.rows(self._engine, target, limit=limit, span=span)
 
     def discard(self, load_id: int) -> int:
         self._engine.set_up()

@@ -1,8 +1,9 @@
 """The steps of a publish that are DuckDB's own: its views are replaced in the transaction of the books."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -125,6 +126,12 @@ class DuckEngine:
         books.enter_name(session, target, shown_as=staged.table)
         for schema, name in books.public_names(session, target.dataset):
             _show_as(session, qualified(schema, name), target, staged, shape)
+
+    def write_out(self, session: DuckSession, table: str, where: str, path: Path) -> Callable[[], int]:
+        columns = names([*LINEAGE, *self.columns(session, table)])
+        select = f"SELECT {columns} FROM {stored(table)} WHERE {where}"
+        count = session.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        return lambda: count
 
     def transaction_number(self, session: DuckSession) -> int | None:
         return None

@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,19 +27,31 @@ COLUMN: Final = re.compile(r'converting column "(\w+)"')
 def load_part(session: DuckSession, table: str, shape: Shape, part: Part) -> int:
     """Insert one part; answers the number of rows inserted."""
     types = {**shape, PART: "BIGINT"}
+    columns = names(part.columns)
     with _local(part) as path:
-        for reading in READING:
-            source = _read_csv(path, {name: types[name] for name in part.columns}, reading)
-            columns = names(part.columns)
-            try:
-                return session.run(f"INSERT INTO {stored(table)} ({columns}) SELECT {columns} FROM {source}")
-            except duckdb.Error as error:
-                if "Maximum line size" not in str(error) or reading == READING[-1]:
-                    raise _unreadable(part, error) from error
-    raise AssertionError("the last way either loads or raises")
+
+        def insert(reading: str) -> int:
+            source = read_csv(path, {name: types[name] for name in part.columns}, reading)
+            return session.run(f"INSERT INTO {stored(table)} ({columns}) SELECT {columns} FROM {source}")
+
+        try:
+            return reading_long_lines(insert)
+        except duckdb.Error as error:
+            raise _unreadable(part, error) from error
 
 
-def _read_csv(path: Path, types: Mapping[str, str], reading: str) -> str:
+def reading_long_lines(read: Callable[[str], int]) -> int:
+    """Run a statement that reads a file, with larger buffers only where a line needs them."""
+    try:
+        return read(READING[0])
+    except duckdb.Error as error:
+        if "Maximum line size" not in str(error):
+            raise
+    return read(READING[1])
+
+
+def read_csv(path: Path, types: Mapping[str, str], reading: str) -> str:
+    """The table function that reads a file in the staged format."""
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
     return f"read_csv({literal(str(path))}, columns = {{{columns}}}, {reading}, {FORMAT})"
 

@@ -1,7 +1,8 @@
 """What an engine supplies: the steps of publishing and withdrawing that differ between warehouses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ingestion.warehouse.base import Target
@@ -69,6 +70,11 @@ class Engine(Protocol[S]):
 
     def show(self, session: S, target: Target, staged: Generation, shape: Shape) -> None:
         """Inside the publish: what else it takes to show a generation, besides the books."""
+        ...
+
+    def write_out(self, session: S, table: str, where: str, path: Path) -> Callable[[], int]:
+        """Write rows of a table as a Parquet file. The answer is called after the session; it does what is left to do
+        without one and answers the number of rows."""
         ...
 
     def transaction_number(self, session: S) -> int | None: ...

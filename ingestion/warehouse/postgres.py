@@ -3,17 +3,20 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, fencing, postgres_store, publishing, withdrawing
+from ingestion.warehouse import books, exporting, fencing, postgres_store, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
+    Exported,
     Part,
     Probe,
     Published,
     PublishRequest,
+    Span,
     Staged,
     StageRequest,
     Target,
@@ -74,6 +77,18 @@ class PostgresWarehouse:
 
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
         return withdrawing.withdraw(self._engine, request)
+
+    def export(self, batch: int, folder: Path) -> Exported:
+        return exporting.export(self._engine, batch, folder)
+
+    def drop_withdrawn(self, batch: int) -> bool:
+        return exporting.drop_withdrawn(self._engine, batch)
+
+    def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
+        return reading.rows(self._engine, target, columns=columns, limit=limit)
+
+    def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
+        return reading.rows(self._engine, target, limit=limit, span=span)
 
     def discard(self, load_id: int) -> int:
         with self._connections.session("dropping staged tables") as session:

@@ -1,8 +1,9 @@
 """The steps of a publish that are Postgres's own: generations are partitions, and a pointer decides which is shown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -10,6 +11,7 @@ import psycopg
 from ingestion.warehouse import books, books_tables, postgres_store
 from ingestion.warehouse.base import Target
 from ingestion.warehouse.books import Generation
+from ingestion.warehouse.postgres_export import copy_out, write_parquet
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
 from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
 from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book
@@ -111,6 +113,11 @@ class PostgresEngine:
 
     def show(self, session: PostgresSession, target: Target, staged: Generation, shape: Shape) -> None:
         """Nothing: the view reads the pointer."""
+
+    def write_out(self, session: PostgresSession, table: str, where: str, path: Path) -> Callable[[], int]:
+        spool = path.with_suffix(".csv.gz")
+        types = copy_out(session, table, self.columns(session, table), where, spool)
+        return lambda: write_parquet(spool, types, path)
 
     def transaction_number(self, session: PostgresSession) -> int | None:
         return int(session.rows("SELECT pg_current_xact_id()::text::bigint")[0][0])
