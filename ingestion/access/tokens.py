@@ -16,7 +16,7 @@ from ingestion.access.models import ApiClient
 
 ADVICE = (
     "The client id or the secret is wrong, or the client is switched off. Its page in the admin, "
-    "under API clients, says which; a lost secret is replaced there."
+    "under API clients, says whether it is on; a lost secret is replaced there."
 )
 
 

@@ -47,7 +47,7 @@ def test_adding_a_client_shows_its_secret_once_and_keeps_it_nowhere(admin_client
     secret, client = secret_on(answer), ApiClient.objects.get()
     assert answer.status_code == 200
     assert "no-store" in answer.headers["Cache-Control"]
-    assert "curl http://testserver/oauth/token/" in html.unescape(answer.content.decode())
+    assert "curl http://testserver/oauth/token " in html.unescape(answer.content.decode())
     assert secret not in everything_kept(admin_client)
     for address in (
         page("apiclient_change", client.pk),
@@ -81,8 +81,9 @@ def test_reloading_the_page_of_the_secret_makes_no_second_client(admin_client):
 def test_a_client_remembers_who_made_it_and_where_it_may_work(admin_client):
     dev = Sandbox.objects.create(organisation=organisation(), name="dev")
 
-    add(admin_client, sandboxes_allowed=[dev.pk], technical_account="loader@techacct")
+    shown = add(admin_client, sandboxes_allowed=[dev.pk], technical_account="loader@techacct")
 
+    assert "-H 'x-sandbox-name: dev'" in html.unescape(shown.content.decode())
     client = ApiClient.objects.get()
     assert (client.created_by, client.technical_account) == ("admin", "loader@techacct")
     assert list(client.sandboxes.all()) == [dev]

@@ -10,8 +10,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from oauth2_provider.models import AccessToken
 from unfold.admin import ModelAdmin
 
@@ -22,6 +22,8 @@ from ingestion.access.admin.secret import show_once
 from ingestion.access.admin.words import where
 from ingestion.access.errors import AccessError
 from ingestion.access.models import ApiClient
+
+BREAK = mark_safe("<wbr>")  # narrow pages may break an id here; copied, it is whole
 
 
 @admin.register(ApiClient)
@@ -61,9 +63,11 @@ class ApiClientAdmin(ModelAdmin):  # type: ignore[misc]
     def sandbox_words(self, client: ApiClient) -> str:
         return where(client)
 
-    @admin.display(description="Client id (x-api-key)")
+    @admin.display(description="Client id")
     def client_id(self, client: ApiClient) -> SafeString:
-        return format_html("<code>{}</code>", client.application.client_id)
+        whole = client.application.client_id
+        pieces = [(whole[start : start + 8],) for start in range(0, len(whole), 8)]
+        return format_html("<code>{}</code>", format_html_join(BREAK, "{}", pieces))
 
     @admin.display(description="Last token", ordering="last_token_at")
     def last_token(self, client: Any) -> str:

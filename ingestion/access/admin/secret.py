@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -29,6 +30,7 @@ def show_once(screen: Any, request: HttpRequest, given: Credentials) -> HttpResp
             ("Organisation", "the header x-gw-ims-org-id", client.organisation.name),
         ],
         "where": where(client),
+        "usual_sandbox": settings.SANDBOX,
         "token_example": token_example(request, given),
         "call_example": call_example(request, given),
         "back": reverse("admin:access_apiclient_change", args=[client.pk]),
@@ -54,4 +56,7 @@ def call_example(request: HttpRequest, given: Credentials) -> str:
         f"-H 'x-api-key: {given.client_id}'",
         f"-H 'x-gw-ims-org-id: {given.client.organisation}'",
     ]
+    limits = sorted(sandbox.name for sandbox in given.client.sandboxes.all())
+    if limits and settings.SANDBOX not in limits:
+        lines.append(f"-H 'x-sandbox-name: {limits[0]}'")
     return " \\\n  ".join(lines)
