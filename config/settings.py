@@ -183,6 +183,10 @@ WORKER_THREADS = env.int("HEADGATE_WORKER_THREADS", default=3)
 SUPPORT_URL = env("HEADGATE_SUPPORT_URL", default="")
 
 # Client batches
+UPLOAD_FILE_BYTES = env.int("HEADGATE_UPLOAD_FILE_BYTES", default=256 * 1024 * 1024)  # of a file in one request
+UPLOAD_CHUNK_BYTES = env.int("HEADGATE_UPLOAD_CHUNK_BYTES", default=512_000_000)  # of a chunk of a large file
+BATCH_FILES = env.int("HEADGATE_BATCH_FILES", default=1_500)  # 10,000 at most: so many part numbers a batch has
+BATCH_BYTES = env.int("HEADGATE_BATCH_BYTES", default=100 * 1024**3)
 CHECKERS = env.int("HEADGATE_CHECKERS", default=2)  # child processes that read uploaded files, per worker process
 CHECK_THREADS = env.int("HEADGATE_CHECK_THREADS", default=2)  # of one child, for a file larger than a spool
 ABANDON_HOURS = env.float("HEADGATE_ABANDON_HOURS", default=24)  # a loading batch whose client is silent

@@ -9,5 +9,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/", include("runs.api.urls")),
     path("", include("ingestion.access.urls")),
+    path("", include("ingestion.api.urls")),
 ]
 handler404 = "runs.api.problems.not_found"

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from ingestion.access.gateway import GatewayError, gateway_response
-from ingestion.errors import IngestionError
+from ingestion.errors import IngestionError, WrongState
 from ingestion.refusals import Refused, Why
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ STATUS: Final[Mapping[Why, int]] = {
     Why.TOO_LARGE: 413,
     Why.REUSED: 422,
 }
+NOT_NOW: Final = "ERR-BI-104"  # the action is not valid in this state
 AWAY_SECONDS: Final = 10  # when to ask again after trouble of ours
 
 
@@ -103,6 +104,8 @@ def _refused(error: Refused) -> Problem:
 
 def _ingestion(error: IngestionError) -> Problem:
     detail = " ".join(part for part in (error.message, error.advice) if part)
+    if isinstance(error, WrongState):
+        return Problem(428, detail, code=NOT_NOW)
     if error.transient or error.fault == "config":
         return Problem(503, detail, headers={"Retry-After": str(AWAY_SECONDS)})
     return Problem(409, detail)

@@ -1,0 +1,111 @@
+"""Files of a batch that come in one piece: a second one of the same path takes the first one's place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Now
+
+from ingestion.access.caller import Caller
+from ingestion.models import Batch, BatchFile, Piece
+from ingestion.refusals import Refused, Why
+from ingestion.uploads.finding import batches_of, the_batch
+from ingestion.uploads.limits import must_have_room
+from ingestion.uploads.naming import checked_path
+from ingestion.uploads.spooling import Stored, discard
+
+AT_ONCE: Final = 3  # how often an upload meets another one of the same new path before it gives way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an upload goes: found before its body is read, so that what cannot be taken is refused at once."""
+
+    batch: Batch
+    path: str
+    file_id: int | None  # of a file of this path that is there already
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """A file as its client sees it."""
+
+    path: str
+    size: int
+
+
+def place_for(caller: Caller, batch_id: str, dataset_id: str, path: str) -> Place:
+    """Raises Refused: MISSING, INVALID for the path, CONFLICT when the batch takes no more files."""
+    name = checked_path(path)
+    known = Subquery(BatchFile.objects.filter(batch=OuterRef("pk"), path=name).values("pk"))
+    batch = the_batch(batches_of(caller).annotate(known_file=known), batch_id, dataset_id)
+    file_id: int | None = batch.known_file  # type: ignore[attr-defined]
+    must_have_room(batch, files=1 if file_id is None else 0)
+    return Place(batch=batch, path=name, file_id=file_id)
+
+
+def put(place: Place, upload: Stored) -> FileFacts:
+    """Make an upload a file of its batch. Raises Refused when the batch has been completed or given up meanwhile, or is
+    full; the object is discarded then."""
+    try:
+        for _ in range(AT_ONCE):
+            try:
+                _keep(place, upload)
+            except IntegrityError:  # another upload of the same new path was faster
+                place = seen_again(place)
+            else:
+                return FileFacts(path=place.path, size=upload.size)
+        raise Refused(Why.BUSY, f"“{place.path}” is being sent several times at once.", retry_after=1)
+    except Refused:  # and no other error: after that of a commit, the row may well be there
+        if upload.size:
+            discard(upload.key)
+        raise
+
+
+@transaction.atomic
+def _keep(place: Place, upload: Stored) -> None:
+    batch = locked(place.batch.pk)
+    if place.file_id is None:
+        must_have_room(batch, files=1, size=upload.size)
+        file = BatchFile.objects.create(batch=batch, path=place.path, ordinal=batch.files_left, **_whole(upload))
+        grow(place, files=1, size=upload.size)
+    else:
+        file = BatchFile.objects.get(pk=place.file_id)
+        must_have_room(batch, size=upload.size - file.size)
+        empty(file)
+        BatchFile.objects.filter(pk=file.pk).update(updated_at=Now(), **_whole(upload))
+        grow(place, size=upload.size - file.size)
+    if upload.size:
+        last = upload.size - 1
+        Piece.objects.create(file=file, first=0, last=last, key=upload.key, sha256=upload.sha256)
+
+
+def locked(batch_id: int) -> Batch:
+    """The batch's row, held until the transaction ends: COMPLETE comes either before an upload or after it."""
+    rows = Batch.objects.only("public_id", "status", "self_promoting", "files_left", "input_size")
+    return rows.select_for_update(no_key=True).get(pk=batch_id)
+
+
+def grow(place: Place, *, files: int = 0, size: int = 0) -> None:
+    """Count files and bytes on the batch, and note that its client is alive. Call with its row locked."""
+    Batch.objects.filter(pk=place.batch.pk).update(
+        files_left=F("files_left") + files, input_size=F("input_size") + size, touched_at=Now()
+    )
+
+
+def empty(file: BatchFile) -> None:
+    """Take a file's pieces away, to be deleted by the janitor. Call with its batch locked."""
+    discard(*file.pieces.values_list("key", flat=True))
+    file.pieces.all().delete()
+
+
+def _whole(upload: Stored) -> dict[str, object]:
+    return {"is_large": False, "is_complete": True, "total": None, "size": upload.size, "sha256": upload.sha256}
+
+
+def seen_again(place: Place) -> Place:
+    known = BatchFile.objects.filter(batch=place.batch, path=place.path).values_list("pk", flat=True).first()
+    return Place(batch=place.batch, path=place.path, file_id=known)
