@@ -9,7 +9,9 @@ import logging
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -21,6 +23,7 @@ from ingestion import upkeep as janitor
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
+from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Published
 from runs import journal
 from runs.dispatch import send
@@ -28,11 +31,12 @@ from runs.errors import Refused
 from runs.lifecycle import ending, working
 from runs.lifecycle.moves import lock
 from runs.lifecycle.working import Failure, token_of
-from runs.models import Level, Run, Sweep, Task
+from runs.models import DataLoad, Level, Run, Sweep, Task
 from runs.stages.completion import batches_of, bookmarks_of
-from runs.states import RUN_OPEN, RunStatus, TaskKind, TaskStatus
+from runs.states import RUN_OPEN, LoadStatus, RunStatus, TaskKind, TaskStatus
 
 log = logging.getLogger(__name__)
+AT_ONCE = 5000
 LOST = "No sign of life came from the worker of “{name}” for {seconds:.0f} s."
 
 
@@ -45,6 +49,7 @@ def sweep(*, dry_run: bool = False) -> Counter[str]:
     found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
     if not dry_run:
         found.update(monitor.sweep())
+        found["data_loads"] = open_data_loads(within=timedelta(hours=1))
         Sweep.objects.update_or_create(name=own_name(), defaults={"at": Now(), "found": dict(found)})
         Sweep.objects.filter(at__lt=Now() - timedelta(days=1)).delete()
     return found
@@ -64,7 +69,7 @@ def tidy() -> Counter[str]:
     """What has no hurry: temporary tables, old generations, staged files past their time. A warehouse that this
     process cannot open (a file owned by another) is left to that one."""
     found: Counter[str] = Counter()
-    jobs = {
+    jobs: dict[str, Callable[[], int]] = {
         "temporary_tables": janitor.drop_temporary_tables,
         "generations": janitor.drop_old_generations,
         "staged_files": janitor.delete_staged_files,
@@ -72,6 +77,7 @@ def tidy() -> Counter[str]:
         "diagnostics": janitor.delete_diagnostics,
         "discarded": janitor.delete_discarded,
         "put_away": archive.put_away,
+        "data_loads": partial(open_data_loads, within=timedelta(days=30)),
     }
     for name, job in jobs.items():
         try:
@@ -79,6 +85,28 @@ def tidy() -> Counter[str]:
         except IngestionError as error:
             log.warning("tidying %s must wait: %s", name.replace("_", " "), error)
     return found
+
+
+def open_data_loads(*, within: timedelta) -> int:
+    """Make the data loads of clients' batches that became live lately: ingestion knows of no data loads."""
+    live = Batch.objects.filter(self_promoting=True, status=BatchStatus.SUCCESS, finished_at__gt=Now() - within)
+    fresh = list(live.filter(data_load=None).order_by("pk").values("pk", "loaded_count", "finished_at")[:AT_ONCE])
+    DataLoad.objects.bulk_create(
+        [
+            DataLoad(
+                batch_id=batch["pk"],
+                status=LoadStatus.COMPLETED,
+                table_count=1,
+                row_count=batch["loaded_count"] or 0,
+                created_at=batch["finished_at"] or Now(),
+                finished_at=batch["finished_at"],
+                note="No post-load steps are set up.",
+            )
+            for batch in fresh
+        ],
+        ignore_conflicts=True,
+    )
+    return len(fresh)
 
 
 def _ids(tasks: QuerySet[Task]) -> list[int]:

@@ -407,4 +407,8 @@ class Migration(migrations.Migration):
             model_name='piece',
             constraint=models.UniqueConstraint(fields=('file', 'first', 'last'), name='one_piece_per_range'),
         ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(fields=['-finished_at'], name='batches_by_end'),
+        ),
     ]

@@ -104,6 +104,7 @@ class Batch(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["organisation", "sandbox", "-id"], name="batches_of_a_sandbox"),
             models.Index(fields=["dataset", "status"], name="batches_by_status"),
+            models.Index(fields=["-finished_at"], name="batches_by_end"),
             models.Index(
                 fields=["status", "not_before"],
                 condition=models.Q(self_promoting=True, status__in=[s.value for s in sorted(OPEN)]),

@@ -1,4 +1,4 @@
-"""Data loads: that data has been brought in. Each leads back to the run that brought it."""
+"""Data loads: that data has been brought in. Each leads back to the run, or the batch, that brought it."""
 
 from typing import Any
 
@@ -28,10 +28,10 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     paginator = InfinitePaginator
-    search_fields = ("=id", "=run__id", "run__source__name")
-    search_help_text = "Data load, run id or data source"
+    search_fields = ("=id", "=run__id", "run__source__name", "=batch__public_id")
+    search_help_text = "Data load, run id, batch id or data source"
     actions = None
-    empty_words = "No data load yet. A data load appears when an API run has completed."
+    empty_words = "No data load yet. A data load appears when an API run has completed, or a batch is live."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -44,7 +44,7 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DataLoad]:
         queryset: QuerySet[DataLoad] = super().get_queryset(request)
-        return queryset.select_related("run__source")
+        return queryset.select_related("run__source", "batch__dataset")
 
     @admin.display(description="Data load", ordering="pk")
     def load_id(self, load: DataLoad) -> str:
@@ -56,10 +56,13 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Data source", ordering="run__source__name")
     def data_source(self, load: DataLoad) -> str:
-        return load.run.source.name
+        return load.source_name
 
-    @admin.display(description="API run", ordering="run")
+    @admin.display(description="Brought in by", ordering="run")
     def run_link(self, load: DataLoad) -> SafeString:
+        if load.batch_id:
+            address = reverse("admin:ingestion_batch_change", args=[load.batch_id])
+            return format_html('<a class="hg-link" href="{}">Batch {}</a>', address, load.batch_id)
         address = reverse("admin:runs_run_change", args=[load.run_id])
         return format_html('<a class="hg-link" href="{}">Run {}</a>', address, load.run_id)
 
@@ -88,7 +91,8 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
         load = self.get_queryset(request).filter(pk=object_id).first() if object_id.isdecimal() else None
         if load is None:
             raise Http404(f"There is no data load {object_id}.")
-        batches = Batch.objects.filter(load=load.run.load_id, owner=load.run.owner).select_related("dataset")
+        of_run = {"load": load.run.load_id, "owner": load.run.owner} if load.run else {"pk": load.batch_id}
+        batches = Batch.objects.filter(**of_run).select_related("dataset")
         context = {
             **self.admin_site.each_context(request),
             "title": f"Data load {load.pk}",

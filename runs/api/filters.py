@@ -183,6 +183,7 @@ class EventFilter(filters.FilterSet):  # type: ignore[misc]
 class DataLoadFilter(Since):
     source = filters.ModelMultipleChoiceFilter(field_name="run__source", queryset=DataSource.objects.all())
     run = filters.NumberFilter()
+    batch = filters.CharFilter(field_name="batch__public_id")
     status = filters.MultipleChoiceFilter(choices=list(LOAD_WORDS.items()))
 
     class Meta:

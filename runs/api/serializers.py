@@ -162,8 +162,11 @@ class PreflightSerializer(serializers.Serializer[Any]):
 
 
 class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
-    source = serializers.IntegerField(source="run.source_id", read_only=True)  # type: ignore[assignment]
-    source_name = serializers.CharField(source="run.source.name", read_only=True)
+    source = serializers.IntegerField(  # type: ignore[assignment]
+        source="run.source_id", read_only=True, allow_null=True, default=None
+    )
+    source_name = serializers.CharField(read_only=True, help_text="The data source, or the dataset of a batch.")
+    batch = serializers.CharField(source="batch.public_id", read_only=True, allow_null=True, default=None)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
 
     class Meta:
@@ -171,6 +174,7 @@ class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
         fields = (
             "id",
             "run",
+            "batch",
             "source",
             "source_name",
             "status",

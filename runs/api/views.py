@@ -97,9 +97,9 @@ class RunViewSet(ApiView[Run], viewsets.ReadOnlyModelViewSet[Run]):
 
 
 class DataLoadViewSet(ApiView[DataLoad], viewsets.ReadOnlyModelViewSet[DataLoad]):
-    """That data has been brought in and can be used. Exists only for a run that completed."""
+    """That data has been brought in and can be used. Exists only for a run that completed, or a promoted batch."""
 
-    queryset = DataLoad.objects.select_related("run__source").order_by("-pk")
+    queryset = DataLoad.objects.select_related("run__source", "batch__dataset").order_by("-pk")
     serializer_class = DataLoadSerializer
     filterset_class = DataLoadFilter
     needs: ClassVar[Needs] = {"read": ("runs.view_dataload",)}
