@@ -202,12 +202,13 @@ def write_load(session: Session, request: PublishRequest) -> None:
 
 def _write_parts(session: Session, load: int, parts: Sequence[Mapping[str, Any]]) -> None:
     """Many rows a statement: a run may have thousands of parts, and a publish should be short."""
-    fields = ("dataset", "number", "task", "uri", "rows")
-    values = [[load, *(part.get(name) for name in fields), _json(part)] for part in parts]
-    rows = ", ".join("(?, ?, ?, ?, ?, ?, ?)" for _ in values)
+    kinds = {"dataset": "bigint", "number": "bigint", "task": "text", "uri": "text", "rows": "bigint"}
+    columns = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in kinds.values())
+    values = [[part.get(name) for part in parts] for name in kinds]
     session.run(
-        f"INSERT INTO {book('_parts')} (load_id, dataset, part, task, uri, row_count, facts) VALUES {rows}",
-        [value for row in values for value in row],
+        f"INSERT INTO {book('_parts')} (load_id, dataset, part, task, uri, row_count, facts) "
+        f"SELECT {load:d}, {columns}, CAST(unnest(CAST(? AS text[])) AS json)",
+        [*values, [_json(part) for part in parts]],
     )
 
 

@@ -1,6 +1,5 @@
 """The DuckDB warehouse: one file, one owner process. A publish replaces views in the transaction of the ledger."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from ingestion.errors import IngestionError
 from ingestion.warehouse import books, exporting, fencing, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
     Exported,
-    Part,
     Probe,
     Published,
     PublishRequest,
@@ -23,7 +21,7 @@ from ingestion.warehouse.base import (
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.duck_engine import DuckEngine
 from ingestion.warehouse.duck_file import DuckAddress, DuckFile, DuckSession
-from ingestion.warehouse.duck_load import load_part
+from ingestion.warehouse.duck_load import DuckLoader
 from ingestion.warehouse.parallel import load_parts
 from ingestion.warehouse.sql import (
     DUCKDB,
@@ -66,7 +64,9 @@ class DuckWarehouse:
             generation = self._new_generation(session, request, table)
         if generation.live:  # published before; the publish will say so
             return Staged(table=table, rows=generation.rows)
-        rows = self._load(request, table)
+        shape = {column.name: DUCKDB.type_of(column.type) for column in request.columns}
+        loader = DuckLoader(self._file, table, shape, request.target.name)
+        rows = load_parts(request.parts, loader, heartbeat=request.heartbeat)
         with self._file.session(f"loading {request.target.name}") as session, self._engine.writing:
             books.note_rows(session, generation.number, rows)
         return Staged(table=table, rows=rows)
@@ -148,21 +148,3 @@ class DuckWarehouse:
             session.run(f"CREATE TABLE {stored(table)} ({', '.join([own, *shape])})")
             books.enter_staged(session, generation)
         return generation
-
-    def _load(self, request: StageRequest, table: str) -> int:
-        shape = {column.name: DUCKDB.type_of(column.type) for column in request.columns}
-        running: set[DuckSession] = set()
-
-        def load(part: Part, stop: threading.Event) -> int:
-            with self._file.session(f"loading {part.uri} into {request.target.name}") as session:
-                running.add(session)
-                try:
-                    return load_part(session, table, shape, part)
-                finally:
-                    running.discard(session)
-
-        def interrupt() -> None:
-            for session in list(running):
-                session.cursor.interrupt()
-
-        return load_parts(request.parts, load, heartbeat=request.heartbeat, interrupt=interrupt)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import duckdb
-
 from ingestion.warehouse import books, books_tables
 from ingestion.warehouse.base import Target, WarehouseRefused
 from ingestion.warehouse.books import Generation
@@ -52,7 +50,7 @@ class DuckEngine:
             try:
                 yield session
             finally:
-                _roll_back(session)
+                session.roll_back()
 
     @contextmanager
     def exclusive(self, datasets: Sequence[int]) -> Iterator[DuckSession]:
@@ -73,7 +71,7 @@ class DuckEngine:
             try:
                 yield
             except BaseException:
-                _roll_back(session)
+                session.roll_back()
                 raise
             session.run("COMMIT" if commit else "ROLLBACK")
 
@@ -146,15 +144,6 @@ def _show_as(session: DuckSession, view: str, target: Target, staged: Generation
     columns = names([*LINEAGE, *shape])
     session.run(f"CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {stored(staged.table)}")
     session.run(f"COMMENT ON VIEW {view} IS {literal(target.description)}")
-
-
-def _roll_back(session: DuckSession) -> None:
-    """DuckDB has undone a transaction itself after some errors, and then refuses to do it again."""
-    try:
-        session.run("ROLLBACK")
-    except duckdb.TransactionException as error:
-        if "no transaction is active" not in str(error):
-            raise
 
 
 def _refuse_foreign(session: DuckSession, target: Target) -> None:

@@ -66,6 +66,14 @@ class DuckSession:
         self.cursor.execute(sql, list(parameters))
         return self.cursor.fetchall() if self.cursor.description else []
 
+    def roll_back(self) -> None:
+        """DuckDB has undone a transaction itself after some errors, and then refuses to do it again."""
+        try:
+            self.run("ROLLBACK")
+        except duckdb.TransactionException as error:
+            if "no transaction is active" not in str(error):
+                raise
+
     def select(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a SELECT; times come back aware, in UTC. (DuckDB's own way needs a package that we do without.)"""
         described = self.rows(f"DESCRIBE {sql}", parameters)

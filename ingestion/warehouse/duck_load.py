@@ -3,7 +3,8 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -11,33 +12,86 @@ from typing import Final
 import duckdb
 
 from ingestion.warehouse.base import LoadFault, Part
-from ingestion.warehouse.duck_file import DuckSession
+from ingestion.warehouse.duck_file import DuckFile, DuckSession
+from ingestion.warehouse.parallel import Stopped
 from ingestion.warehouse.sql import PART, Shape, literal, names, stored
+from ingestion.warehouse.unpacking import DAMAGED, unpacked
 
 # A longer line than DuckDB's default takes larger buffers: those are used only where one is met.
 READING: Final = ("parallel = true", "parallel = false, max_line_size = 67108864, buffer_size = 134217728")
 FORMAT: Final = (
-    "header = false, auto_detect = false, strict_mode = true, compression = 'gzip', delim = ',', quote = '\"', "
+    "header = false, auto_detect = false, strict_mode = true, delim = ',', quote = '\"', "
     "escape = '\"', new_line = '\\n', nullstr = '\\N', allow_quoted_nulls = false"
 )
 PLACE: Final = re.compile(r"CSV Error on Line: (\d+)")
 COLUMN: Final = re.compile(r'converting column "(\w+)"')
 
+FAULTY: Final = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 
-def load_part(session: DuckSession, table: str, shape: Shape, part: Part) -> int:
-    """Insert one part; answers the number of rows inserted."""
-    types = {**shape, PART: "BIGINT"}
-    columns = names(part.columns)
-    with _local(part) as path:
 
-        def insert(reading: str) -> int:
-            source = read_csv(path, {name: types[name] for name in part.columns}, reading)
-            return session.run(f"INSERT INTO {stored(table)} ({columns}) SELECT {columns} FROM {source}")
+class DuckLoader:
+    """See `parallel.Loader`. Each thread has a cursor of its own."""
 
+    def __init__(self, file: DuckFile, table: str, shape: Shape, what: str) -> None:
+        self._file, self._table, self._what = file, table, what
+        self._types = {**shape, PART: "BIGINT"}
+        self._running: set[DuckSession] = set()
+
+    def one(self, part: Part, stop: threading.Event) -> int:
+        with self._session(f"loading {part.uri} into {self._what}") as session, _local(part) as path:
+            try:
+                return reading_long_lines(lambda reading: self._insert(session, part, path, reading, "gzip"))
+            except duckdb.Error as error:
+                raise _unreadable(part, error) from error
+
+    def together(self, parts: Sequence[Part], stop: threading.Event) -> bool:
+        wanted = sum(part.rows for part in parts)
+        with self._session(f"loading {len(parts)} files into {self._what}") as session, _unpacked(parts, stop) as path:
+            session.run("BEGIN TRANSACTION")
+            try:
+                whole = path is not None and wanted == self._insert(session, parts[0], path, READING[0], "none")
+            except FAULTY:
+                whole = False
+            if whole:
+                session.run("COMMIT")
+            else:
+                session.roll_back()
+            return whole
+
+    def interrupt(self) -> None:
+        for session in list(self._running):
+            session.cursor.interrupt()
+
+    def _insert(self, session: DuckSession, part: Part, path: Path, reading: str, packing: str) -> int:
+        columns = names(part.columns)
+        source = read_csv(path, {name: self._types[name] for name in part.columns}, reading, packing)
+        return session.run(f"INSERT INTO {stored(self._table)} ({columns}) SELECT {columns} FROM {source}")
+
+    @contextmanager
+    def _session(self, doing: str) -> Iterator[DuckSession]:
+        with self._file.session(doing) as session:
+            self._running.add(session)
+            try:
+                yield session
+            finally:
+                self._running.discard(session)
+
+
+@contextmanager
+def _unpacked(parts: Sequence[Part], stop: threading.Event) -> Iterator[Path | None]:
+    """One plain file with the lines of all; None when one of them cannot be unpacked."""
+    with tempfile.NamedTemporaryFile(suffix=".csv") as plain:
         try:
-            return reading_long_lines(insert)
-        except duckdb.Error as error:
-            raise _unreadable(part, error) from error
+            for part in parts:
+                if stop.is_set():
+                    raise Stopped
+                with part.open() as packed:
+                    plain.writelines(unpacked(packed))
+        except DAMAGED:
+            yield None
+            return
+        plain.flush()
+        yield Path(plain.name)
 
 
 def reading_long_lines(read: Callable[[str], int]) -> int:
@@ -50,10 +104,11 @@ def reading_long_lines(read: Callable[[str], int]) -> int:
     return read(READING[1])
 
 
-def read_csv(path: Path, types: Mapping[str, str], reading: str) -> str:
+def read_csv(path: Path, types: Mapping[str, str], reading: str, packing: str = "gzip") -> str:
     """The table function that reads a file in the staged format."""
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
-    return f"read_csv({literal(str(path))}, columns = {{{columns}}}, {reading}, {FORMAT})"
+    options = f"columns = {{{columns}}}, compression = {literal(packing)}, {reading}, {FORMAT}"
+    return f"read_csv({literal(str(path))}, {options})"
 
 
 @contextmanager
@@ -83,7 +138,7 @@ def _unreadable(part: Part, error: duckdb.Error) -> Exception:
             advice="Retry the run: the file is made again from the source.",
             detail=str(error),
         )
-    if not isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException | duckdb.DataError):
+    if not isinstance(error, FAULTY):
         return error
     text = str(error)
     line, column = PLACE.search(text), COLUMN.search(text)

@@ -1,8 +1,6 @@
 """The Postgres warehouse. Parts are streamed in by COPY; a publish moves pointers and never locks readers out."""
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from ingestion.errors import IngestionError
 from ingestion.warehouse import books, exporting, fencing, postgres_store, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
     Exported,
-    Part,
     Probe,
     Published,
     PublishRequest,
@@ -25,7 +22,7 @@ from ingestion.warehouse.base import (
 )
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.parallel import load_parts
-from ingestion.warehouse.postgres_copy import copy_part
+from ingestion.warehouse.postgres_copy import CopyLoader
 from ingestion.warehouse.postgres_engine import LOCK_WAIT, PostgresEngine
 from ingestion.warehouse.postgres_errors import Place
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
@@ -57,7 +54,8 @@ class PostgresWarehouse:
             generation = self._new_generation(session, request, table)
         if generation.live:  # published before; the publish will say so
             return Staged(table=table, rows=generation.rows)
-        rows = self._copy(request, table)
+        loader = CopyLoader(self._connections, table, request.target.name)
+        rows = load_parts(request.parts, loader, heartbeat=request.heartbeat)
         with self._connections.session(f"loading {request.target.name}") as session:
             books.note_rows(session, generation.number, rows)
         return Staged(table=table, rows=rows)
@@ -141,24 +139,6 @@ class PostgresWarehouse:
             postgres_store.create_table(session, table, generation, shape)
             books.enter_staged(session, generation)
         return generation
-
-    def _copy(self, request: StageRequest, table: str) -> int:
-        running: set[psycopg.Connection[tuple[Any, ...]]] = set()
-
-        def load(part: Part, stop: threading.Event) -> int:
-            with self._connections.session(f"loading {part.uri} into {request.target.name}") as session:
-                running.add(session.connection)
-                try:
-                    return copy_part(session, table, part, stop)
-                finally:
-                    running.discard(session.connection)
-
-        def interrupt() -> None:
-            for connection in list(running):
-                with suppress(psycopg.Error):  # it ended by itself
-                    connection.cancel_safe(timeout=5)
-
-        return load_parts(request.parts, load, heartbeat=request.heartbeat, interrupt=interrupt)
 
     def _tidy(self, target: Target, keep: int) -> int:
         with self._engine.exclusive([target.dataset]) as session:

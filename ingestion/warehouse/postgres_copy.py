@@ -2,21 +2,18 @@
 
 import re
 import threading
-from collections.abc import Iterator
-from typing import IO, Any, Final, cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 import psycopg
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from ingestion.warehouse.base import LoadFault, Part
 from ingestion.warehouse.parallel import Stopped
-from ingestion.warehouse.postgres_session import PostgresSession
+from ingestion.warehouse.postgres_session import Connections, PostgresSession
 from ingestion.warehouse.sql import names, stored
+from ingestion.warehouse.unpacking import DAMAGED, unpacked
 
-BLOCK: Final = 1 << 18
-GZIP: Final = 31  # zlib's number for a gzip header and trailer, with its checksum verified
-DAMAGED: Final = cast(type[Exception], IsalError)  # its stub calls the class an instance
 OPTIONS: Final = r"(FORMAT csv, NULL '\N')"
 PLACE: Final = re.compile(r"line (\d+)(?:, column (\w+))?")
 EXPECTED: Final = {
@@ -30,40 +27,76 @@ EXPECTED: Final = {
 }
 
 
+class CopyLoader:
+    """See `parallel.Loader`. Each thread has a connection of its own."""
+
+    def __init__(self, connections: Connections, table: str, what: str) -> None:
+        self._connections, self._table, self._what = connections, table, what
+        self._running: set[psycopg.Connection[tuple[Any, ...]]] = set()
+
+    def one(self, part: Part, stop: threading.Event) -> int:
+        with self._session(f"loading {part.uri} into {self._what}") as session:
+            return copy_part(session, self._table, part, stop)
+
+    def together(self, parts: Sequence[Part], stop: threading.Event) -> bool:
+        with self._session(f"loading {len(parts)} files into {self._what}") as session:
+            return copy_together(session, self._table, parts, stop)
+
+    def interrupt(self) -> None:
+        for connection in list(self._running):
+            with suppress(psycopg.Error):  # it ended by itself
+                connection.cancel_safe(timeout=5)
+
+    @contextmanager
+    def _session(self, doing: str) -> Iterator[PostgresSession]:
+        with self._connections.session(doing) as session:
+            self._running.add(session.connection)
+            try:
+                yield session
+            finally:
+                self._running.discard(session.connection)
+
+
 def copy_part(session: PostgresSession, table: str, part: Part, stop: threading.Event) -> int:
     """Stream one part into a table; answers the number of rows that the server counted."""
-    statement = f"COPY {stored(table)} ({names(part.columns)}) FROM STDIN {OPTIONS}"
-    cursor = session.connection.cursor()
     try:
-        with part.open() as packed, cursor.copy(statement.encode()) as copy:
-            for block in _unpacked(packed):
-                if stop.is_set():
-                    raise Stopped
-                copy.write(block)
+        return _copy(session, table, [part], stop)
     except psycopg.DataError as error:
         raise _unreadable(session, table, part, error) from error
     except psycopg.errors.ProgramLimitExceeded as error:
         raise _too_large(part, error) from error
-    except (EOFError, DAMAGED) as error:
+    except DAMAGED as error:
         raise LoadFault(
             f"The staged file {part.uri} is cut off or damaged: it cannot be unpacked.",
             advice="Retry the run: the file is made again from the source.",
             detail=str(error),
         ) from error
+
+
+def copy_together(session: PostgresSession, table: str, parts: Sequence[Part], stop: threading.Event) -> bool:
+    """Stream parts with the same columns into a table as if they were one. False: nothing of them was loaded."""
+    wanted = sum(part.rows for part in parts)
+    try:
+        with session.connection.transaction() as transaction:
+            found = _copy(session, table, parts, stop)
+            if found != wanted:
+                raise psycopg.Rollback(transaction)
+    except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, *DAMAGED):
+        return False
+    return found == wanted
+
+
+def _copy(session: PostgresSession, table: str, parts: Sequence[Part], stop: threading.Event) -> int:
+    statement = f"COPY {stored(table)} ({names(parts[0].columns)}) FROM STDIN {OPTIONS}"
+    cursor = session.connection.cursor()
+    with cursor.copy(statement.encode()) as copy:
+        for part in parts:
+            with part.open() as packed:
+                for block in unpacked(packed):
+                    if stop.is_set():
+                        raise Stopped
+                    copy.write(block)
     return cursor.rowcount
-
-
-def _unpacked(packed: IO[bytes]) -> Iterator[bytes]:
-    """The plain bytes, in blocks of bounded size. Raises EOFError when the file ends too early."""
-    decoder = isal_zlib.decompressobj(GZIP)
-    while data := packed.read(BLOCK):
-        while data:
-            if decoder.eof:
-                decoder = isal_zlib.decompressobj(GZIP)
-            yield decoder.decompress(data, 4 * BLOCK)
-            data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-    if not decoder.eof:
-        raise EOFError("the file ends before its gzip member does")
 
 
 def _unreadable(session: PostgresSession, table: str, part: Part, error: psycopg.DataError) -> LoadFault:
