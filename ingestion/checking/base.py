@@ -1,4 +1,4 @@
-"""The words of checking an uploaded file: what goes in (a file that nobody trusts), what comes out (parts and problems).
+"""The words of checking an uploaded file: what goes in (a file nobody trusts), what comes out (parts and problems).
 
 Pure values, which cross the border to the child process that does the reading. Codes and sentences are those that the
 client is shown on its batch: docs/batch-api.md lists them, and says which are our own.

@@ -2,8 +2,9 @@
 record by record where it would not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -11,11 +12,13 @@ from ingestion.formats import exact, native
 from ingestion.formats.base import ConvertedPart, TableSpec
 from ingestion.formats.declared import declare
 from ingestion.formats.duck import private_duck
-from ingestion.formats.facts import settle
+from ingestion.formats.facts import Fact, settle
 from ingestion.formats.native import Loaded
 from ingestion.formats.reader import NeedsExact
 from ingestion.formats.scan import Survey, survey
 from ingestion.formats.tables import Filled, Stager
+
+NOTHING_KNOWN: Final[Mapping[str, Fact]] = {}
 
 
 def convert(
@@ -51,15 +54,18 @@ def _convert(
 ) -> list[ConvertedPart]:
     with private_duck(folder, threads=threads) as duck:
         loaded = exact.load(duck, spool, tables, folder) if exactly else native.load(duck, spool, tables, seen)
-        filled = [_settled(duck, loaded, number) for number in range(len(loaded.layouts))]
+        filled = [settled(duck, loaded, number) for number in range(len(loaded.layouts))]
         stager = Stager(duck, part_number=part_number, folder=folder, exact=exactly)
         parts = [stager.stage(table, filled[0]) for table in filled if table.spec in tables]
     return [part for part in parts if part]
 
 
-def _settled(duck: duckdb.DuckDBPyConnection, loaded: Loaded, number: int) -> Filled:
+def settled(
+    duck: duckdb.DuckDBPyConnection, loaded: Loaded, number: int, known: Mapping[str, Fact] = NOTHING_KNOWN
+) -> Filled:
+    """A loaded table with the types of its columns; `known` are the facts of columns, by id, that need no look."""
     layout, spans = loaded.layouts[number], loaded.spans[number]
-    facts = (settle(duck, f"t{number}", leaf, spans[leaf.id]) for leaf in layout.leaves)
+    facts = (known.get(leaf.id) or settle(duck, f"t{number}", leaf, spans[leaf.id]) for leaf in layout.leaves)
     declared = layout.spec.types
     return Filled(
         number=number,

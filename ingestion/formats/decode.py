@@ -59,7 +59,7 @@ class Decoder:
             object_pairs_hook=self._object,
             parse_int=canonical,
             parse_float=canonical,
-            parse_constant=lambda _: self._nan,
+            parse_constant=self._constant,
             strict=False,
         ).decode
 
@@ -74,6 +74,9 @@ class Decoder:
         if not isinstance(value, dict):
             raise Unreadable("not_an_object")
         return value
+
+    def _constant(self, _: str) -> Any:
+        return self._nan
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

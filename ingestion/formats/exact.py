@@ -15,7 +15,7 @@ from ingestion.formats.duck import make_room, paths
 from ingestion.formats.facts import measure
 from ingestion.formats.native import Loaded
 from ingestion.formats.rows import TableWriter, plant
-from ingestion.formats.shape import Shape, arrays_of, depth_of, lay_out, place_at
+from ingestion.formats.shape import NO_HINTS, Hints, Shape, arrays_of, depth_of, lay_out, place_at
 
 LARGEST_LINE: Final = 16 << 20
 TEXTS: Final = {
@@ -30,9 +30,16 @@ TEXTS: Final = {
 }
 
 
-def load(duck: duckdb.DuckDBPyConnection, spool: Sequence[Path], specs: Sequence[TableSpec], folder: Path) -> Loaded:
+def load(
+    duck: duckdb.DuckDBPyConnection,
+    spool: Sequence[Path],
+    specs: Sequence[TableSpec],
+    folder: Path,
+    hints: Hints = NO_HINTS,
+) -> Loaded:
     """Fill the tables t0, t1 … exactly."""
     shape, decoder = _shape(spool, specs), Decoder()
+    hints.mark(shape)
     writers = [
         TableWriter(layout, folder / f"exact-{number}.jsonl", decoder)
         for number, layout in enumerate(lay_out(shape, specs))
@@ -47,7 +54,7 @@ def load(duck: duckdb.DuckDBPyConnection, spool: Sequence[Path], specs: Sequence
             writer.path.unlink(missing_ok=True)
     spans = [measure(duck, f"t{number}", writer.layout.leaves) for number, writer in enumerate(writers)]
     warnings = [_rejections(writer) for writer in writers]
-    warnings[0] += _losses(decoder)
+    warnings[0] += losses_of(decoder)
     return Loaded([w.layout for w in writers], spans, [dict(w.rejected) for w in writers], warnings)
 
 
@@ -118,7 +125,7 @@ def _rejections(writer: TableWriter) -> tuple[Warning, ...]:
     return tuple(Warning(code=code, count=count, text=TEXTS[code]) for code, count in writer.rejected.items())
 
 
-def _losses(decoder: Decoder) -> tuple[Warning, ...]:
+def losses_of(decoder: Decoder) -> tuple[Warning, ...]:
     return tuple(
         Warning(code=code, count=count, column=column, text=TEXTS[code])
         for (code, column), count in decoder.losses.items()

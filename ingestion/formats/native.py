@@ -16,7 +16,17 @@ from ingestion.formats.base import TableSpec, Warning  # noqa: A004
 from ingestion.formats.facts import Span
 from ingestion.formats.reader import NeedsExact, Reader, structs
 from ingestion.formats.scan import Survey
-from ingestion.formats.shape import MOST_COLUMNS, Layout, Shape, arrays_of, depth_of, lay_out, place_at
+from ingestion.formats.shape import (
+    MOST_COLUMNS,
+    NO_HINTS,
+    Hints,
+    Layout,
+    Shape,
+    arrays_of,
+    depth_of,
+    lay_out,
+    place_at,
+)
 
 ATTEMPTS: Final = 4
 LONGEST_KEY: Final = 500
@@ -34,7 +44,13 @@ class Loaded:
     warnings: list[tuple[Warning, ...]]
 
 
-def load(duck: duckdb.DuckDBPyConnection, spool: Sequence[Path], specs: Sequence[TableSpec], seen: Survey) -> Loaded:
+def load(
+    duck: duckdb.DuckDBPyConnection,
+    spool: Sequence[Path],
+    specs: Sequence[TableSpec],
+    seen: Survey,
+    hints: Hints = NO_HINTS,
+) -> Loaded:
     """Fill the tables t0, t1 … Raises NeedsExact."""
     if seen.reason:
         raise NeedsExact(seen.reason)
@@ -43,10 +59,13 @@ def load(duck: duckdb.DuckDBPyConnection, spool: Sequence[Path], specs: Sequence
     for _ in range(ATTEMPTS):
         for sample in samples:
             shape.see(_decode(sample), arrays, depth=depth)
+        hints.mark(shape)
         _check(shape)
         for path in arrays:
             _check_elements(place_at(shape, path))
         layouts = lay_out(shape, specs)
+        if any(layout.spilled for layout in layouts):
+            raise NeedsExact("columns")
         reader = Reader(duck, list(spool), shape, layouts, max(LARGEST_OBJECT, 2 * seen.longest_block))
         samples = reader.read()
         if not samples:

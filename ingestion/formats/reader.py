@@ -144,6 +144,8 @@ class Reader:
                 span = self.spans[number][leaf.id]
                 if not (leaf.raw and span.all_start_with("{") and (span.low, span.high) != ("{}", "{}")):
                     continue
+                if not layout.array and place_at(self.shape, leaf.keys).closed:
+                    continue
                 if is_open(leaf.keys, {}, layout.spec.depth):
                     found = self._run(f"SELECT {leaf.id} FROM t{number} WHERE {leaf.id} <> '{{}}' LIMIT {MORE_SAMPLES}")
                     return [_wrapped(row[0], leaf.keys, layout.array) for row in found]

@@ -26,6 +26,8 @@ class Shape:
     children: dict[str, Shape] = field(default_factory=dict)
     orders: Counter[tuple[str, ...]] = field(default_factory=Counter)  # how often keys came in which order
     elements: Shape | None = None  # of arrays that fill a table of their own
+    closed: bool = False  # an object that stays one column, whatever its keys
+    keeps_kinds: bool = False  # read as JSON text even where the sample has nothing but strings
 
     def see(self, value: Any, arrays: Arrays, path: tuple[str, ...] = (), *, depth: int) -> None:
         """Take in one value. Objects are followed to `depth` keys, and on the way to the arrays of child tables."""
@@ -53,7 +55,7 @@ class Shape:
 
     @property
     def is_object(self) -> bool:
-        return self.kinds == {"object"} and bool(self.children)
+        return self.kinds == {"object"} and bool(self.children) and not self.closed
 
     @property
     def is_table(self) -> bool:
@@ -62,11 +64,29 @@ class Shape:
     @property
     def is_raw(self) -> bool:
         """Is a column of this read as JSON text, which keeps kinds apart? Plain strings are cheaper, where they do."""
-        return "string" not in self.kinds or bool(self.kinds & {"object", "array"})
+        return self.keeps_kinds or "string" not in self.kinds or bool(self.kinds & {"object", "array"})
 
     @property
     def usual_keys(self) -> tuple[str, ...]:
         return self.orders.most_common(1)[0][0] if self.orders else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What a schema says about places before any record was seen."""
+
+    closed: frozenset[tuple[str, ...]] = frozenset()
+    keeps_kinds: frozenset[tuple[str, ...]] = frozenset()
+
+    def mark(self, shape: Shape) -> None:
+        """Tell the places of a shape; to be repeated when it has grown."""
+        for path in self.closed:
+            place_at(shape, path).closed = True
+        for path in self.keeps_kinds:
+            place_at(shape, path).keeps_kinds = True
+
+
+NO_HINTS: Final = Hints()
 
 
 def is_open(path: tuple[str, ...], arrays: Arrays, depth: int) -> bool:

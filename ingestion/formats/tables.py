@@ -1,7 +1,7 @@
 """From a filled table to a part: which rows stay, what their columns are, and the counts that must add up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ class Filled:
     @property
     def table(self) -> str:
         return f"t{self.number}"
+
+    def with_warnings(self, warnings: tuple[Warning, ...]) -> "Filled":
+        return replace(self, warnings=(*self.warnings, *warnings))
 
     def sql_of(self, path: str) -> str | None:
         ours = {PARENT_COLUMN: "p", INDEX_COLUMN: "CAST(i AS VARCHAR)"} if self.spec.array_path else {}

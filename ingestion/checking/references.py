@@ -1,0 +1,90 @@
+"""One node of a schema with its references followed and its `allOf` merged: a plain mapping of keywords. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+LONGEST_CHAIN: Final = 40
+TIGHTER: Final = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+}
+
+
+class Unresolved(Exception):
+    """A reference or a merge that cannot be made; the argument says why."""
+
+
+def flatten(node: Any, document: Mapping[str, Any], *, chain: int = 0) -> dict[str, Any]:
+    """The node's own keywords and those it refers to, as one. Raises Unresolved."""
+    if chain > LONGEST_CHAIN:
+        raise Unresolved("the references go round in circles")
+    if node is True:
+        return {}
+    if not isinstance(node, Mapping):
+        raise Unresolved("a place that permits nothing (false) is not supported")
+    flat = {key: value for key, value in node.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
+    parts = [_lookup(node["$ref"], document)] if "$ref" in node else []
+    parts += [*node.get("allOf", ()), *_nullable(node, "anyOf"), *_nullable(node, "oneOf")]
+    for part in parts:
+        flat = _merged(flat, flatten(part, document, chain=chain + 1))
+    return flat
+
+
+def _nullable(node: Mapping[str, Any], word: str) -> list[Any]:
+    """Of alternatives only "this, or null" is understood: every field may be null unless it is required."""
+    if word not in node:
+        return []
+    others = [choice for choice in node[word] if choice != {"type": "null"}]
+    if len(others) != 1:
+        raise Unresolved(f"{word} is supported for one type or null only")
+    return others
+
+
+def _lookup(reference: Any, document: Mapping[str, Any]) -> Any:
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        raise Unresolved("references must lead to a place within the schema (#/…)")
+    found: Any = document
+    for step in reference.removeprefix("#").split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, Mapping) or key not in found:
+            raise Unresolved("a reference leads nowhere")
+        found = found[key]
+    return found
+
+
+def _merged(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Both at once."""
+    made = dict(left)
+    for word, value in right.items():
+        made[word] = _both(word, made[word], value) if word in made else value
+    return made
+
+
+def _both(word: str, left: Any, right: Any) -> Any:
+    if left == right:
+        return left
+    if word == "properties":
+        return {
+            key: _field(left.get(key), right.get(key)) for key in (*left, *(key for key in right if key not in left))
+        }
+    if word == "required":
+        return [*left, *(key for key in right if key not in left)]
+    if word in TIGHTER:
+        return _tighter(word, left, right)
+    if word == "enum":
+        return [value for value in left if value in right]
+    if word == "additionalProperties" and (left is False or right is False):
+        return False
+    if word in ("type", "format", "pattern", "items", "const", "meta:xdmType", "additionalProperties"):
+        raise Unresolved(f"two values of {word} meet in allOf")
+    return left
+
+
+def _field(left: Any, right: Any) -> Any:
+    return {"allOf": [left, right]} if left is not None and right is not None else left if right is None else right
+
+
+def _tighter(word: str, left: Any, right: Any) -> Any:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is True or right is True
+    return TIGHTER[word](left, right)
