@@ -5,7 +5,7 @@ These names stand here and nowhere else, so that our own words stay clean inside
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -62,11 +62,19 @@ def shown(batches: QuerySet[Batch]) -> QuerySet[Batch]:
     """These batches with everything that `batch_json` tells, in one query."""
     return (
         batches.select_related("dataset", "successor")
-        .only(*_columns(Batch, *BATCH_BALLAST), "dataset__public_id", "successor__public_id")
+        .only(*_columns(Batch, *BATCH_BALLAST), *RELATED)
         .annotate(file_count=_count(BatchFile.objects), part_count=_count(Part.objects.filter(merged_into=None)))
     )
 
 
+RELATED: Final = (
+    "dataset__public_id",
+    "dataset__retention_days",
+    "dataset__title",
+    "dataset__source_name",
+    "dataset__name",
+    "successor__public_id",
+)
 BATCH_BALLAST: Final = ("blueprint", "changes", "archive", "temporary")
 
 
@@ -123,10 +131,16 @@ def _has_counts(batch: Batch) -> bool:
 
 
 def available_dates(batch: Batch) -> dict[str, int] | None:
-    """From when the data can be used; in seconds, unlike every other time."""
+    """From when to when the data can be used; in seconds, unlike every other time."""
     if batch.status not in SHOWN_LIVE or batch.finished_at is None:
         return None
-    return {"startDate": (batch.finished_at - EPOCH) // timedelta(seconds=1)}
+    days = batch.dataset.retention_days
+    end = {} if days is None else {"endDate": _seconds(batch.finished_at + timedelta(days=days))}
+    return {"startDate": _seconds(batch.finished_at), **end}
+
+
+def _seconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(seconds=1)
 
 
 def related_objects(batch: Batch) -> list[dict[str, Any]]:
@@ -194,7 +208,7 @@ def dataset_json(dataset: Dataset, *, observable: bool = False) -> dict[str, Any
         **dataset.wire,
         **_present({"schema": dataset.schema}),
         "id": public_id,
-        "name": dataset.title or dataset.source_name or dataset.name,
+        "name": dataset_name(dataset),
         "description": dataset.description,
         "imsOrg": dataset.organisation,
         "sandboxId": dataset.sandbox,
@@ -218,8 +232,12 @@ def dataset_json(dataset: Dataset, *, observable: bool = False) -> dict[str, Any
         "key": list(dataset.key),
         "schemaPolicy": dataset.schema_policy,
         **seen,
-        **last_batches(getattr(dataset, "last", None) or ()),
+        **last_batches(getattr(dataset, "last", {})),
     }
+
+
+def dataset_name(dataset: Dataset) -> str:
+    return dataset.title or dataset.source_name or dataset.name
 
 
 def dataset_tags(dataset: Dataset) -> dict[str, list[str]]:
@@ -255,18 +273,72 @@ def observable_schema(dataset: Dataset) -> dict[str, Any]:
     return {"type": "object", "meta:xdmType": "object", "properties": columns}
 
 
-LAST_NAMES: Final[Mapping[str, str]] = {
-    "any": "lastBatchId",
-    "success": "lastSuccessfulBatch",
-    "failed": "lastFailedBatch",
-}
+NEWEST: Final = "newest"
+LAST: Final[Mapping[str, str]] = {NEWEST: "lastBatchId", "success": "lastSuccessfulBatch", "failed": "lastFailedBatch"}
 
 
-def last_batches(last: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """(which, batch id, status) of a dataset's newest batches, as members of the dataset."""
-    told: dict[str, str] = {}
-    for which, public_id, status in last:
-        told[LAST_NAMES[which]] = public_id
-        if which == "any":
-            told["lastBatchStatus"] = status
-    return told
+def last_batches(last: Mapping[str, Batch]) -> dict[str, str]:
+    """The newest batches of a dataset, by what they are the newest of, as members of the dataset."""
+    told = {LAST[which]: batch.public_id for which, batch in last.items()}
+    return told | ({"lastBatchStatus": str(last[NEWEST].status)} if NEWEST in last else {})
+
+
+def last_batch_json(last: Mapping[str, Batch]) -> dict[str, Any]:
+    """The newest batches of a dataset, as /lastBatches tells them. `last` holds the newest of all at least."""
+    newest = last[NEWEST]
+    ids = {"success": "lastSuccessfulBatchId", "failed": "lastFailedBatchId"}
+    return {
+        "lastBatchId": newest.public_id,
+        "lastBatchStatus": str(newest.status),
+        **{name: last[which].public_id for which, name in ids.items() if which in last},
+        "imsOrg": newest.organisation,
+        "sandboxId": newest.sandbox,
+        "created": milliseconds(newest.created_at),
+        "updated": milliseconds(newest.updated_at),
+    }
+
+
+def file_id(batch_id: str, ordinal: int) -> str:
+    """The id of an uploaded file, as a dataSetFileId."""
+    return f"{batch_id}-{ordinal}"
+
+
+def file_json(file: BatchFile) -> dict[str, Any]:
+    """An uploaded file as a dataSetFile of the catalogue."""
+    batch = file.batch
+    return {
+        "id": file_id(batch.public_id, file.ordinal),
+        "name": file.path,
+        "batchId": batch.public_id,
+        "dataSetId": batch.dataset.public_id,
+        "dataSetViewId": batch.dataset.public_id,
+        "imsOrg": batch.organisation,
+        "sandboxId": batch.sandbox,
+        "created": milliseconds(file.created_at),
+        "updated": milliseconds(file.updated_at),
+        "createdClient": batch.created_client,
+        "createdUser": batch.created_user,
+        "version": version(0),
+        "isValid": file.problem is None,
+        "sizeInBytes": file.size,
+        **({"records": file.read_count} if file.checked_at else {}),
+    }
+
+
+def view_json(dataset: Dataset) -> dict[str, Any]:
+    """The one view of a dataset: its live table. It has the dataset's own id."""
+    return {
+        "id": dataset.public_id,
+        "name": dataset_name(dataset),
+        "dataSetId": dataset.public_id,
+        "imsOrg": dataset.organisation,
+        "sandboxId": dataset.sandbox,
+        "created": milliseconds(dataset.created_at),
+        "updated": milliseconds(dataset.updated_at),
+        "version": version(dataset.version),
+        "status": "enabled",
+        "isDeltaView": False,
+        "table": f"{dataset.namespace}.{dataset.name}",
+        "columns": [{"name": column.name, "type": str(column.type)} for column in dataset.columns.columns],
+        "files": f"@/dataSetFiles?dataSetId={dataset.public_id}",
+    }

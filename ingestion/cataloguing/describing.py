@@ -14,6 +14,7 @@ from ingestion.refusals import Refused, Why
 POLICIES: Final = ("evolve", "freeze", "discard_columns")
 FORMATS: Final = ("parquet", "json", "csv", "avro")
 LONGEST_NAME: Final = 255
+LONGEST_TEXT: Final = 10_000
 MOST_KEY_FIELDS: Final = 32
 LONGEST_RETENTION: Final = 36_500  # days
 
@@ -68,6 +69,8 @@ def _plain_problems(told: Description) -> Iterator[str]:
         yield "name: it must not be empty."
     if len(told.title) > LONGEST_NAME:
         yield f"name: it may have {LONGEST_NAME} characters at most."
+    if len(told.description) > LONGEST_TEXT:
+        yield f"description: it may have {LONGEST_TEXT:,} characters at most."
     if told.schema_policy not in POLICIES:
         yield f"schemaPolicy: it is one of {', '.join(POLICIES)}."
     if told.file_format not in FORMATS:
