@@ -1,7 +1,6 @@
 """Wake-ups for client batches, sent by actor name after commit. One that is lost is repeated by the monitor."""
 
 import logging
-from functools import partial
 
 import dramatiq
 from django.db import transaction
@@ -26,7 +25,10 @@ def publish(dataset_id: int) -> None:
 
 
 def _after_commit(actor: str, queue: str, subject: int) -> None:
-    transaction.on_commit(partial(send, actor, queue, subject), robust=True)
+    def wake() -> None:
+        send(actor, queue, subject)
+
+    transaction.on_commit(wake, robust=True)
 
 
 def send(actor: str, queue: str, subject: int) -> bool:

@@ -1,7 +1,6 @@
 """Wake-ups: "look at task 17", sent by actor name after commit. Losing one costs latency only; the sweep repeats it."""
 
 import logging
-from functools import partial
 
 import dramatiq
 from django.db import transaction
@@ -21,7 +20,10 @@ ROUTES: dict[TaskKind, tuple[str, str]] = {  # kind → actor, queue
 
 def wake(task_id: int, kind: str) -> None:
     """Send the wake-up once the surrounding transaction has committed."""
-    transaction.on_commit(partial(send, task_id, kind), robust=True)
+    def tell() -> None:
+        send(task_id, kind)
+
+    transaction.on_commit(tell, robust=True)
 
 
 def send(task_id: int, kind: str) -> bool:

@@ -74,7 +74,7 @@ def _agreed(dataset: Dataset, parts: Sequence[Part]) -> Blueprint:
     """The dataset's columns after this group: those of its schema, those that it has, those that came."""
     observed: list[tuple[str, Any]] = [(part.label, part.layout) for part in parts]
     if dataset.schema is not None:
-        observed.insert(0, ("schema", checking.compile_schema(dataset.schema).columns))
+        observed.insert(0, ("schema", checking.compile_schema(dataset.schema).columns()))
     agreement = agree(dataset.columns, observed, policy=dataset.schema_policy)
     if agreement.problems:
         raise SchemaFault(
