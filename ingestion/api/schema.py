@@ -34,7 +34,7 @@ class SessionCallerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
     """People of the admin."""
 
     target_class = "ingestion.access.gateway.SessionCaller"
-    name = "cookieAuth"
+    name = "adminSession"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
