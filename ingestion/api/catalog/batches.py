@@ -29,9 +29,7 @@ class Batches(CatalogView):
         rows = lists.in_order(wire.shown(self.batches), keys)
         return Response(lists.told(rows, wire.batch_json, wanted))
 
-    @extend_schema(
-        operation_id="catalog_batches_create", request=described.OBJECT, responses={201: described.REFERENCE}
-    )
+    @extend_schema(operation_id="catalog_batches_create", request=described.BODY, responses={201: described.REFERENCE})
     def post(self, request: Request) -> Response:
         """Create a batch. `status` is required and may be any: a batch without files cannot be active, so it is
         created as `loading`, and takes files through the import service."""
@@ -70,7 +68,7 @@ class OneBatch(CatalogView):
         return [each | told.get(each["id"], {}) for each in related]
 
     @extend_schema(
-        operation_id="catalog_batches_create_with_id", request=described.OBJECT, responses={201: described.REFERENCE}
+        operation_id="catalog_batches_create_with_id", request=described.BODY, responses={201: described.REFERENCE}
     )
     def post(self, request: Request, batch_id: str) -> Response:
         """Create a batch with an id of your own choice, which must be a ULID."""
@@ -80,7 +78,7 @@ class OneBatch(CatalogView):
     @extend_schema(
         operation_id="catalog_batches_replace",
         parameters=described.IF_MATCH,
-        request=described.OBJECT,
+        request=described.BODY,
         responses={200: described.REFERENCE},
     )
     def put(self, request: Request, batch_id: str) -> Response:

@@ -42,7 +42,7 @@ class Datasets(DatasetView):
     @extend_schema(
         operation_id="catalog_datasets_create",
         parameters=[described.parameter("requestDataSource", "Taken and without effect.")],
-        request=described.OBJECT,
+        request=described.BODY,
         responses={201: described.REFERENCE},
     )
     def post(self, request: Request) -> Response:
@@ -76,7 +76,7 @@ class OneDataset(DatasetView):
     @extend_schema(
         operation_id="catalog_datasets_replace",
         parameters=described.IF_MATCH,
-        request=described.OBJECT,
+        request=described.BODY,
         responses={200: described.REFERENCE},
     )
     def put(self, request: Request, dataset_id: str) -> Response:

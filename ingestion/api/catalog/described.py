@@ -18,6 +18,7 @@ REFERENCE: Final[dict[str, Any]] = {
     "items": {"type": "string"},
     "example": ["@/batches/01EQ1C48TR4GD4FE7NH2522TCQ"],
 }
+BODY: Final[dict[str, Any]] = {"application/json": OBJECT}
 VALUES: Final[dict[str, Any]] = {"type": "array", "items": {}}
 PATCH: Final[dict[str, Any]] = {
     "application/json": OBJECT,

@@ -65,7 +65,6 @@ class OneFile(ExportView):
         is_past = file.path < name if name and not name.isdigit() else start > 0
         return Response(answers.envelope(request, [] if is_past else entries, start=start, limit=limit))
 
-    @extend_schema(operation_id="export_file_head", parameters=[PATH], responses={200: None})
     def head(self, request: Request, file_id: str) -> HttpResponse:
         """The length and the type of a file's bytes. `path` is required."""
         file = self._file(file_id)
