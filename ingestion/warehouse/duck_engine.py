@@ -110,6 +110,9 @@ class DuckEngine:
     def ready_for_duplicates(self, session: DuckSession, table: str) -> None:
         """Nothing: no table has a unique index."""
 
+    def ready_to_append(self, session: DuckSession, live: Generation) -> None:
+        """Nothing, for both of these reasons."""
+
     def ready_to_withdraw(self, session: DuckSession, live: Generation) -> None:
         """Nothing: DuckDB skips the blocks that hold no row of the load."""
 

@@ -56,6 +56,10 @@ class Engine(Protocol[S]):
 
     def ready_for_duplicates(self, session: S, table: str) -> None: ...
 
+    def ready_to_append(self, session: S, live: Generation) -> None:
+        """Before rows are added as they are to a table of batches, each of which may be withdrawn."""
+        ...
+
     def ready_to_withdraw(self, session: S, live: Generation) -> None:
         """Make it cheap to find the few rows of a batch among many."""
         ...

@@ -1,7 +1,9 @@
 """Connections to Postgres: opened when first needed, kept for reuse, replaced when broken. Never shared by threads."""
 
 import os
+import select
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from ingestion.warehouse.postgres_errors import Place, connecting, translated
 
 KEPT: Final = 4
+TRUSTED_SECONDS: Final = 5.0  # an idle connection that breaks without a word is asked after this long
 CONNECT: Final = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -59,7 +62,7 @@ class Connections:
         self._dsn = dsn
         self._place = place
         self._lock = threading.Lock()
-        self._idle: list[psycopg.Connection[tuple[Any, ...]]] = []
+        self._idle: list[tuple[psycopg.Connection[tuple[Any, ...]], float]] = []  # and since when
         self._owner = os.getpid()
 
     @contextmanager
@@ -77,12 +80,13 @@ class Connections:
     def close(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
     def _take(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        while (connection := self._pop()) is not None:
-            if _alive(connection):
+        while (found := self._pop()) is not None:
+            connection, since = found
+            if _alive(connection, time.monotonic() - since):
                 return connection
             connection.close()
         try:
@@ -90,7 +94,7 @@ class Connections:
         except psycopg.Error as error:
             raise connecting(error, self._place) from error
 
-    def _pop(self) -> "psycopg.Connection[tuple[Any, ...]] | None":
+    def _pop(self) -> "tuple[psycopg.Connection[tuple[Any, ...]], float] | None":
         with self._lock:
             if self._owner != os.getpid():
                 self._idle, self._owner = [], os.getpid()
@@ -100,7 +104,7 @@ class Connections:
         clean = connection.info.transaction_status == TransactionStatus.IDLE
         with self._lock:
             if clean and len(self._idle) < KEPT and self._owner == os.getpid():
-                self._idle.append(connection)
+                self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
 
@@ -114,7 +118,12 @@ class Connections:
         return connection
 
 
-def _alive(connection: "psycopg.Connection[tuple[Any, ...]]") -> bool:
+def _alive(connection: "psycopg.Connection[tuple[Any, ...]]", idle: float) -> bool:
+    """A server that ended a session has said so on its socket, where an idle one says nothing."""
+    if idle < TRUSTED_SECONDS:
+        socket = select.poll()
+        socket.register(connection.fileno(), select.POLLIN)
+        return not socket.poll(0)
     try:
         connection.execute("SELECT 1")
     except psycopg.Error:

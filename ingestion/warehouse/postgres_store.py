@@ -85,7 +85,7 @@ def shape_store(session: PostgresSession, target: Target, shape: Shape) -> None:
     present = columns(session, store) if known else {}
     added = {name: kind for name, kind in shape.items() if name not in present}
     same = known and all(shape[name] == kind for name, kind in present.items())
-    if same and not added and _shown_as(session, target) == view_sql(session, target, known):
+    if same and not added and _shown_as(session, target) == view_sql(session, target, known, present):
         return
 
     def change() -> None:
@@ -106,18 +106,17 @@ def _create_store(session: PostgresSession, store: str, shape: Shape) -> None:
     session.run(f"CREATE TABLE {stored(store)} ({definitions}) PARTITION BY LIST ({quote(GENERATION)})")
 
 
-def view_sql(session: PostgresSession, target: Target, known: Sequence[int]) -> str:
+def view_sql(session: PostgresSession, target: Target, known: Sequence[int], newest: Shape) -> str:
     """What the public view selects. Older stores stay in it while they hold generations: a reader whose snapshot is
-    older than a change of type still finds its rows."""
-    shape = columns(session, store_name(target.dataset, known[-1]))
+    older than a change of type still finds its rows. `newest` are the columns of the last of the known stores."""
     pointer = f"(SELECT generation FROM {book('_live')} WHERE dataset = {target.dataset:d})"
     branches = []
     for version in reversed(known):
-        before = columns(session, store_name(target.dataset, version))
-        values = [_value(name, before.get(name), after) for name, after in shape.items()]
+        store = store_name(target.dataset, version)
+        before = columns(session, store) if version != known[-1] else newest
+        values = [_value(name, before.get(name), after) for name, after in newest.items()]
         chosen = ", ".join([*map(quote, LINEAGE), *values])
-        table = stored(store_name(target.dataset, version))
-        branches.append(f"SELECT {chosen} FROM {table} WHERE {quote(GENERATION)} = {pointer}")
+        branches.append(f"SELECT {chosen} FROM {stored(store)} WHERE {quote(GENERATION)} = {pointer}")
     return " UNION ALL ".join(branches)
 
 
@@ -130,10 +129,10 @@ def _value(name: str, before: str | None, after: str) -> str:
 
 def refresh_view(session: PostgresSession, target: Target, known: Sequence[int]) -> None:
     """Make the public view show these stores, under each of the dataset's names. Inside the caller's transaction."""
-    sql = view_sql(session, target, known)
+    newest = columns(session, store_name(target.dataset, known[-1]))
+    sql = view_sql(session, target, known, newest)
     _refuse_foreign(session, target)
     make_schema(session, target.schema)
-    newest = columns(session, store_name(target.dataset, known[-1]))
     books.enter_name(session, target, shown_as=sql)
     for schema, name in books.public_names(session, target.dataset):
         replace_view(session, qualified(schema, name), sql, {LOAD: "bigint", PART: "bigint", **newest})
@@ -263,12 +262,14 @@ def build_key_index(session: PostgresSession, table: str, key: Sequence[str], *,
 
 
 def drop_unique_indexes(session: PostgresSession, table: str) -> None:
-    def drop() -> None:
-        for name, unique, _ in key_indexes(session, table):
-            if unique:
-                session.run(f"DROP INDEX {stored(name)}")
+    unwanted = [name for name, unique, _ in key_indexes(session, table) if unique]
 
-    with_short_locks(session, drop)
+    def drop() -> None:
+        for name in unwanted:
+            session.run(f"DROP INDEX {stored(name)}")
+
+    if unwanted:
+        with_short_locks(session, drop)
 
 
 def with_short_locks(session: PostgresSession, body: Callable[[], None]) -> None:

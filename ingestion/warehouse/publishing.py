@@ -177,7 +177,10 @@ def _supersede(engine: Engine[S], session: S, change: TableChange, staged: Gener
 
 def _ready_to_insert(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Ready:
     """Merge, append or window into the live generation; the rows move inside the publish."""
-    if ready.change.mode is not Mode.MERGE:
+    if ready.change.mode is Mode.APPEND:
+        engine.ready_to_append(session, live)
+        return ready
+    if ready.change.mode is Mode.WINDOW:
         engine.ready_for_duplicates(session, live.table)
         return ready
     key = ready.change.target.key
@@ -280,8 +283,7 @@ def _withdraw(engine: Engine[S], session: S, ready: Ready) -> int:
 
 def _insert(session: Session, ready: Ready, live: Generation) -> int:
     """Answers how many live rows were removed."""
-    condition, values = _superseded_rows(ready, "live")
-    removed = session.run(f"DELETE FROM {stored(live.table)} AS live WHERE {condition}", values)
+    removed = _remove_superseded(session, ready, live) if ready.change.mode is not Mode.APPEND else 0
     columns = names([*LINEAGE, *ready.shape])
     inserted = session.run(
         f"INSERT INTO {stored(live.table)} ({columns}) SELECT {columns} FROM {stored(ready.staged.table)}"
@@ -289,6 +291,11 @@ def _insert(session: Session, ready: Ready, live: Generation) -> int:
     if inserted != ready.rows:
         raise _mismatch(ready.change, ready.rows, inserted)
     return removed
+
+
+def _remove_superseded(session: Session, ready: Ready, live: Generation) -> int:
+    condition, values = _superseded_rows(ready, "live")
+    return session.run(f"DELETE FROM {stored(live.table)} AS live WHERE {condition}", values)
 
 
 def _switch(engine: Engine[S], session: S, ready: Ready) -> int:
