@@ -54,11 +54,11 @@ class Town:
     dsn: str
     client_id: str
     secret: str
-    processes: dict[str, subprocess.Popen[bytes]]
+    pids: dict[str, int]
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds used so far, by kind of process."""
-        return {name: sum(map(_seconds, _family(process.pid))) for name, process in self.processes.items()}
+        return {name: sum(map(_seconds, _family(pid))) for name, pid in self.pids.items()}
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -98,19 +98,26 @@ def town(*, web: int, workers: int, threads: int) -> Iterator[Town]:
         port = free_port()
         binary = str(Path(sys.executable).parent)
         commands = {
-            "web": [f"{binary}/gunicorn", "config.wsgi", "-b", f"127.0.0.1:{port}", "-w", str(web), "--threads", "4"],
+            "web": [
+                f"{binary}/gunicorn",
+                "config.wsgi",
+                "-b",
+                f"127.0.0.1:{port}",
+                "-w",
+                str(web),
+                "--threads",
+                "4",
+                "--keep-alive",
+                "60",
+            ],
             "workers": [sys.executable, "manage.py", "rundramatiq", "-p", str(workers), "-t", str(threads)],
-            "sweeper": [sys.executable, "manage.py", "sweep", "--every", "2"],
+            "sweeper": [sys.executable, "manage.py", "sweep"],
         }
         processes = {name: _start(stack, command, env, folder / f"{name}.log") for name, command in commands.items()}
         _wait(port, folder)
-        server = int((postgres_folder(folder) / "postmaster.pid").read_text().split()[0])
-        processes["postgres"] = psutil.Process(server)  # type: ignore[assignment]
-        yield Town(port, dsn, login["CLIENT_ID"], login["CLIENT_SECRET"], processes)
-
-
-def postgres_folder(folder: Path) -> Path:
-    return next(path.parent for path in folder.glob("**/postmaster.pid"))
+        pids = {name: process.pid for name, process in processes.items()}
+        pids |= {"postgres": postgres.server.pid, "redis": redis.server.pid}
+        yield Town(port, dsn, login["CLIENT_ID"], login["CLIENT_SECRET"], pids)
 
 
 def _manage(env: dict[str, str], *arguments: str) -> str:
@@ -152,6 +159,8 @@ class Client:
 
     def __post_init__(self) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.town.port, timeout=60)
+
+    def log_in(self) -> None:
         form = {"grant_type": "client_credentials", "client_id": self.town.client_id, "client_secret": self.town.secret}
         answer = self.call("POST", "/ims/token/v3", urllib.parse.urlencode(form), "application/x-www-form-urlencoded")
         self.token = answer["access_token"]
@@ -218,8 +227,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(place: Town, options: argparse.Namespace) -> int:
-    clients = [Client(place) for _ in range(options.clients)]
-    dataset = clients[0].dataset("visits")
+    first = Client(place)
+    first.log_in()
+    dataset = first.dataset("visits")
+    clients = [Client(place, token=first.token) for _ in range(options.clients)]
     for client in clients:  # connections, caches and the child processes are warm before the minute begins
         client.batch(dataset, ten_records(0))
     _drain(place, options.clients, seconds=60)
