@@ -11,13 +11,16 @@ from typing import Any, Final
 from django.conf import settings
 
 from ingestion.access.caller import Caller
-from ingestion.checking.base import CheckRequest, CsvOptions, Preview
+from ingestion.checking.base import CheckRequest, CsvOptions, Limits, Preview
+from ingestion.errors import TransientError
 from ingestion.models import Batch, BatchFile
 from ingestion.refusals import Refused, Why
 from ingestion.rooms import checkers, store
 from ingestion.uploads.finding import batches_of, the_batch
 
 ENOUGH: Final = 4 << 20  # bytes of a file in lines that are looked at
+MOST: Final = 1 << 30  # bytes of a file that can only be read as a whole
+SECONDS: Final = 20.0  # the client waits
 BLOCK: Final = 1 << 18
 
 
@@ -39,6 +42,8 @@ def preview(batch: Batch, told: Mapping[str, Any], *, rows: int) -> Preview:
         found = checkers().preview(_request(batch, file, told, folder), rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if found.problem and found.problem.retry:
+        raise TransientError(found.problem.text)
     if found.problem:
         raise Refused(Why.INVALID, f"“{file.path}” cannot be shown: {found.problem.text}", code=found.problem.code)
     return found
@@ -47,8 +52,12 @@ def preview(batch: Batch, told: Mapping[str, Any], *, rows: int) -> Preview:
 def _request(batch: Batch, file: BatchFile, told: Mapping[str, Any], folder: Path) -> CheckRequest:
     usual = CsvOptions()
     multi_line = bool(told.get("isMultiLineJson"))
+    whole = multi_line or told["format"] == "parquet"
+    if whole and file.size > MOST:
+        said = f"“{file.path}” has {file.size:,} bytes, and can be shown from {told['format']} up to {MOST:,} only."
+        raise Refused(Why.TOO_LARGE, said)
     return CheckRequest(
-        pieces=_pieces(file, folder, whole=multi_line or told["format"] == "parquet"),
+        pieces=_pieces(file, folder, whole=whole),
         name=file.path,
         format=told["format"],
         multi_line=multi_line,
@@ -61,6 +70,7 @@ def _request(batch: Batch, file: BatchFile, told: Mapping[str, Any], folder: Pat
             charset=told.get("charset", usual.charset),
         ),
         schema=batch.dataset.schema,
+        limits=Limits(seconds=SECONDS),
         folder=folder,
     )
 
