@@ -21,8 +21,8 @@ class Asker:
     http: Client
     headers: dict
 
-    def get(self, path, at=CATALOG, *, range=None, **query):
-        more = {"range": range} if range else {}
+    def get(self, path, at=CATALOG, *, ranged="", **query):
+        more = {"range": ranged} if ranged else {}
         return self.http.get(at + path, query, headers={**self.headers, **more})
 
     def head(self, path, **query):
@@ -49,11 +49,11 @@ class Asker:
         (found,) = answer.json().values()
         return found
 
-    def refused(self, path, status=400, *, at=CATALOG, **query):
+    def refused(self, path, code=400, *, at=CATALOG, **query):
         """The sentence of a refusal."""
         answer = self.get(path, at, **query)
-        assert answer.status_code == status, (answer.status_code, answer.content)
-        assert answer.json()["status"] == status
+        assert answer.status_code == code, (answer.status_code, answer.content)
+        assert answer.json()["status"] == code
         return answer.json()["detail"]
 
 
@@ -99,9 +99,7 @@ def file(of, path="a.json", *pieces, ordinal=None, **fields):
     pieces = pieces or (b'{"id": 1}\n',)
     whole = b"".join(pieces)
     ordinal = of.files.count() if ordinal is None else ordinal
-    made = BatchFile.objects.create(
-        batch=of, path=path, ordinal=ordinal, is_complete=True, size=len(whole), **fields
-    )
+    made = BatchFile.objects.create(batch=of, path=path, ordinal=ordinal, is_complete=True, size=len(whole), **fields)
     first = 0
     for piece in pieces:
         key = f"test/{of.pk}/{ordinal}/{next(_numbers)}"
