@@ -58,7 +58,7 @@ UNFOLD: dict[str, Any] = {
             hue=240,
         )
     },
-    "COMMAND": {"search_models": ["runs.run", "connectors.datasource"]},
+    "COMMAND": {"search_models": ["runs.run", "connectors.datasource", "ingestion.batch"]},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _page("API runs", "play_circle", "runs.run", "What is running, and how each run went."),
                     _page("Data loads", "download_done", "runs.dataload", "What has been brought in and can be used."),
+                    _page("Batches", "inventory_2", "ingestion.batch", "What clients send, and how each batch went."),
                 ],
             },
             {
@@ -78,8 +79,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Connectors", "cable", "connectors.connector", "Kinds of APIs, each with its manifest."),
-                    _page("Datasets", "table", "ingestion.dataset", "The live tables and their columns."),
-                    _page("Batches", "inventory_2", "ingestion.batch", "What is staged for a table, file by file."),
+                    _page("Datasets", "table", "ingestion.dataset", "The live tables, their columns and settings."),
                 ],
             },
             {
