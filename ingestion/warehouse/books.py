@@ -12,6 +12,7 @@ from ingestion.warehouse.base import (
     Effect,
     Published,
     PublishRequest,
+    StageRequest,
     TableChange,
     Target,
     WarehouseUnavailable,
@@ -67,11 +68,23 @@ def next_generation(session: Session) -> int:
     return int(session.rows(f"SELECT nextval('{BOOKS}._generation_number')")[0][0])
 
 
-def enter_staged(session: Session, generation: Generation) -> None:
+def new_generation(session: Session, request: StageRequest, table: str) -> Generation:
+    """Write down a table that is about to be made and filled. In the caller's transaction."""
+    number, dataset, load = next_generation(session), request.target.dataset, request.load_id
     session.run(
         f"INSERT INTO {book('_generations')} (generation, dataset, load_id, table_name, row_count, superseded) "
         "VALUES (?, ?, ?, ?, ?, ?)",
-        (generation.number, generation.dataset, generation.load, generation.table, generation.rows, 0),
+        (number, dataset, load, table, UNFINISHED, 0),
+    )
+    return Generation(
+        number=number,
+        dataset=dataset,
+        version=None,
+        load=load,
+        table=table,
+        rows=UNFINISHED,
+        superseded=0,
+        live=False,
     )
 
 

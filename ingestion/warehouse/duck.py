@@ -132,19 +132,9 @@ class DuckWarehouse:
             if found.live:
                 return found
             self._engine.drop(session, found)
-        generation = Generation(
-            number=books.next_generation(session),
-            dataset=request.target.dataset,
-            version=None,
-            load=request.load_id,
-            table=table,
-            rows=books.UNFINISHED,
-            superseded=0,
-            live=False,
-        )
         own = f"{quote(LOAD)} BIGINT NOT NULL DEFAULT {request.load_id:d}, {quote(PART)} BIGINT NOT NULL"
         shape = [f"{quote(column.name)} {DUCKDB.type_of(column.type)}" for column in request.columns]
-        with self._engine.writing, self._engine.transaction(session):
+        with self._engine.transaction(session):
+            generation = books.new_generation(session, request, table)
             session.run(f"CREATE TABLE {stored(table)} ({', '.join([own, *shape])})")
-            books.enter_staged(session, generation)
         return generation

@@ -124,20 +124,10 @@ class PostgresWarehouse:
             if found.live:
                 return found
             postgres_store.drop_generation(session, found)
-        generation = Generation(
-            number=books.next_generation(session),
-            dataset=request.target.dataset,
-            version=None,
-            load=request.load_id,
-            table=table,
-            rows=books.UNFINISHED,
-            superseded=0,
-            live=False,
-        )
+        shape = {column.name: POSTGRES.type_of(column.type) for column in request.columns}
         with self._engine.transaction(session):
-            shape = {column.name: POSTGRES.type_of(column.type) for column in request.columns}
+            generation = books.new_generation(session, request, table)
             postgres_store.create_table(session, table, generation, shape)
-            books.enter_staged(session, generation)
         return generation
 
     def _tidy(self, target: Target, keep: int) -> int:
