@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from ingestion.blueprint.paths import split_path
 from ingestion.models import Batch, BatchFile, Dataset, Origin, Part
 from ingestion.states import BatchStatus
 
@@ -267,10 +268,33 @@ def extensions(dataset: Dataset) -> dict[str, Any]:
     return {**given, "adobe_lakeHouse": house} if house else given
 
 
+SEEN_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "boolean": {"type": "boolean", "meta:xdmType": "boolean"},
+    "integer": {"type": "integer", "meta:xdmType": "long"},
+    "numeric": {"type": "number", "meta:xdmType": "double"},
+    "double": {"type": "number", "meta:xdmType": "double"},
+    "date": {"type": "string", "format": "date", "meta:xdmType": "date"},
+    "timestamp": {"type": "string", "format": "date-time", "meta:xdmType": "date-time"},
+    "json": {"meta:xdmType": "object"},
+    "text": {"type": "string", "meta:xdmType": "string"},
+}
+
+
 def observable_schema(dataset: Dataset) -> dict[str, Any]:
-    """The columns seen so far, as properties."""
-    columns = {column.name: {"type": str(column.type)} for column in dataset.columns.columns}
-    return {"type": "object", "meta:xdmType": "object", "properties": columns}
+    """The fields seen so far, as a JSON Schema."""
+    root = _object_schema()
+    for column in dataset.columns.columns:
+        *parents, name = split_path(column.source)
+        place = root
+        for parent in parents:
+            place = place["properties"].setdefault(parent, _object_schema())
+            place.setdefault("properties", {})  # a field that was seen as a value, too
+        place["properties"].setdefault(name, dict(SEEN_TYPES.get(column.type.kind, {})))
+    return root
+
+
+def _object_schema() -> dict[str, Any]:
+    return {"type": "object", "meta:xdmType": "object", "properties": {}}
 
 
 NEWEST: Final = "newest"
@@ -339,6 +363,6 @@ def view_json(dataset: Dataset) -> dict[str, Any]:
         "status": "enabled",
         "isDeltaView": False,
         "table": f"{dataset.namespace}.{dataset.name}",
-        "columns": [{"name": column.name, "type": str(column.type)} for column in dataset.columns.columns],
+        "columns": [{"name": column.name, "type": column.type.label} for column in dataset.columns.columns],
         "files": f"@/dataSetFiles?dataSetId={dataset.public_id}",
     }
