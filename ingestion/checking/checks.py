@@ -7,11 +7,18 @@ from typing import Final
 from ingestion.checking import codes
 from ingestion.checking.base import CheckReport, CheckRequest, FileProblem
 from ingestion.checking.codes import FileRefused
+from ingestion.checking.csvfile import check_csv
 from ingestion.checking.jsonfile import check_json
 from ingestion.checking.looks import refuse_other_formats
+from ingestion.checking.parquetfile import check_parquet
+from ingestion.checking.sizes import spoken
 from ingestion.errors import DataFault
 
-READERS: Final[Mapping[str, Callable[[CheckRequest], CheckReport]]] = {"json": check_json}
+READERS: Final[Mapping[str, Callable[[CheckRequest], CheckReport]]] = {
+    "json": check_json,
+    "csv": check_csv,
+    "parquet": check_parquet,
+}
 
 
 def check(request: CheckRequest) -> CheckReport:
@@ -28,16 +35,10 @@ def check(request: CheckRequest) -> CheckReport:
     except DataFault as fault:
         return CheckReport(problem=FileProblem(code=codes.NEEDS_MEMORY.code, text=f"{fault.message} {fault.advice}"))
     except MemoryError:
-        return CheckReport(problem=codes.NEEDS_MEMORY.problem(name=request.name, expected=size(request.limits.memory)))
+        return CheckReport(
+            problem=codes.NEEDS_MEMORY.problem(name=request.name, expected=spoken(request.limits.memory))
+        )
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         return CheckReport(problem=codes.DISK_FULL.problem(name=request.name))
-
-
-def size(count: int) -> str:
-    """Bytes as people say them."""
-    for unit, power in (("GiB", 30), ("MiB", 20)):
-        if count >= 1 << power:
-            return f"{count / (1 << power):.3g} {unit}"
-    return f"{count:,} bytes"

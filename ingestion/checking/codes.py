@@ -136,7 +136,7 @@ NOT_A_SUBSET: Final = FileCode(
 CAST_FAILED: Final = FileCode(
     code="INGEST-1418-400",
     sentence="The file {name} cannot be taken: column {field} should be {expected}, but {count:,} values are not; "
-    "the first in line {lines}. Correct them and upload the file in a new batch.",
+    "the first in row {lines} (the header counts). Correct them and upload the file in a new batch.",
 )
 NOT_JSON: Final = FileCode(
     code="INGEST-1419-400",

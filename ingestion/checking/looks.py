@@ -47,7 +47,7 @@ def refuse_other_formats(request: CheckRequest) -> None:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if request.format in ("json", "csv") and start.startswith(MARKUP):
         raise _other(request, "a web page or XML", DECLARE)
-    if request.format in ("json", "csv") and b"\0" in head[:64]:
+    if request.format in ("json", "csv") and b"\0" in head[:4]:
         raise _other(request, "a file of another kind (it has zero bytes at its start)", DECLARE)
 
 

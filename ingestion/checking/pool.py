@@ -11,8 +11,8 @@ from typing import Final, Self
 
 from ingestion.checking import codes
 from ingestion.checking.base import CheckReport, CheckRequest, FileProblem, Preview
-from ingestion.checking.checks import size
 from ingestion.checking.codes import FileCode
+from ingestion.checking.sizes import spoken
 from ingestion.checking.supervision import Child, Ended, memory_of
 from ingestion.checking.wire import Answer, Ask
 
@@ -106,6 +106,6 @@ def _problem(ended: Ended | Answer | str | CheckReport | Preview, request: Check
         return codes.READER_FAILED.problem(name=request.name, why=ended)
     code: FileCode = codes.ENDINGS[ended.cause]
     limits = request.limits
-    expected = size(limits.memory) if ended.cause == "memory" else f"{limits.seconds:g} seconds"
+    expected = spoken(limits.memory) if ended.cause == "memory" else f"{limits.seconds:g} seconds"
     made = code.problem(name=request.name, expected=expected, why=ended.why)
     return replace(made, retry=code.retry)

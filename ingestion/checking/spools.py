@@ -172,17 +172,17 @@ def wash(reader: Reader, spool: Path, clean: Path, *, first: int) -> int:
 
 def encoded(good: Good) -> bytes:
     """The record as a line."""
-    return good.line if good.line is not None else (_json(good.record) + "\n").encode()
+    return good.line if good.line is not None else (json_text(good.record) + "\n").encode()
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     """A decoded value as JSON again, with every digit and sign that it had."""
     if type(value) is Number:
         return str(value)
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{encode_basestring_ascii(key)}:{_json(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{encode_basestring_ascii(key)}:{json_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_json, value)) + "]"
+        return "[" + ",".join(map(json_text, value)) + "]"
     return "null" if value is None else "true" if value else "false"

@@ -36,9 +36,9 @@ def suspicions(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
     if span.count == 0:
         return
     if place.type in INTEGERS:
-        yield from _integer(place, leaf.id, span)
+        yield from _integer(place, leaf, span)
     elif place.type == "double":
-        yield from _double(place, leaf.id, span)
+        yield from _double(place, leaf, span)
     elif place.type == "boolean":
         if not {span.low, span.high} <= {"true", "false"}:
             yield f"{leaf.id} NOT IN ('true', 'false')"
@@ -52,8 +52,9 @@ def suspicions(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
         yield "true"
 
 
-def _integer(place: Place, v: str, span: Span) -> Iterator[str]:
-    is_plain = span.is_numeric and not span.points and not span.powers and span.longest <= SURE_DIGITS
+def _integer(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
+    v = leaf.id
+    is_plain = leaf.raw and span.is_numeric and not span.points and not span.powers and span.longest <= SURE_DIGITS
     if not is_plain:
         yield f"NOT regexp_full_match({v}, '{INTEGER}')"
     low, high = INTEGERS[place.type]
@@ -79,8 +80,9 @@ def _whole_range(told: Constraints, low: int, high: int) -> tuple[int, int]:
     return low, high
 
 
-def _double(place: Place, v: str, span: Span) -> Iterator[str]:
-    if not (span.is_numeric and not span.powers and span.longest <= PLAIN_LENGTH):
+def _double(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
+    v = leaf.id
+    if not (leaf.raw and span.is_numeric and not span.powers and span.longest <= PLAIN_LENGTH):
         yield f"NOT (regexp_full_match({v}, '{DOUBLE}') AND strlen({v}) <= {PLAIN_LENGTH})"
     told = place.constraints
     number = f"TRY_CAST({v} AS DOUBLE)"
@@ -174,12 +176,12 @@ def _container(place: Place, v: str, span: Span) -> Iterator[str]:
     elif place.is_sealed or place.fields:
         yield f"{v} <> '{empty}'"
     if place.items and not (place.items.is_free and place.items.type == "any"):
-        elements = _elements(place.items) if place.type == "array" else ""
+        elements = _elements(place.items, is_map=place.type == "map")
         yield f"NOT regexp_full_match({v}, {text(elements)})" if elements else f"{v} <> '{empty}'"
 
 
-def _elements(place: Place) -> str:
-    """An array of such elements, as it is spelled; empty where only the judge can tell."""
+def _elements(place: Place, *, is_map: bool) -> str:
+    """An array or map of such elements, as it is spelled; empty where only the judge can tell."""
     if not place.is_free:
         return ""
     spelled = {
@@ -188,4 +190,8 @@ def _elements(place: Place) -> str:
         "boolean": "true|false",
         "string": STRING,
     }.get(place.type)
-    return rf"\[(?:(?:{spelled}|null)(?:,(?:{spelled}|null))*)?\]" if spelled else ""
+    if not spelled:
+        return ""
+    one = f"{STRING}:(?:{spelled}|null)" if is_map else f"(?:{spelled}|null)"
+    opening, closing = (r"\{", r"\}") if is_map else (r"\[", r"\]")
+    return f"{opening}(?:{one}(?:,{one})*)?{closing}"

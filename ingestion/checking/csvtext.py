@@ -1,0 +1,162 @@
+"""A delimited file as text: its character set, its header row, how the engine is told to read it; and line ends of
+several kinds made one, which the engine wants.
+"""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ingestion.checking import codes
+from ingestion.checking.base import CheckRequest
+from ingestion.checking.codes import refuse
+from ingestion.formats.duck import text
+from ingestion.formats.files import CHUNK
+
+CHARSETS: Final = {"UTF-8": "utf-8", "UTF8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "ISO-8859-1": "latin-1"}
+ENGINE: Final = {"utf-8": "utf-8", "ascii": "utf-8", "latin-1": "latin-1"}
+SMALLEST_BUFFER: Final = 32 << 20
+LONGEST_HEADER: Final = 4 << 20
+BROKEN: Final = re.compile("[\ud800-\udfff]")  # bytes that are not of the charset
+
+
+class CsvText:
+    """One delimited file. Raises FileRefused for options that cannot be, and bytes that are not of the charset."""
+
+    def __init__(self, request: CheckRequest, path: Path) -> None:
+        self.path = path
+        self.is_rewritten = False
+        self._request, self._options = request, request.csv
+        self._delimiter = {"\\t": "\t"}.get(request.csv.delimiter, request.csv.delimiter)
+        self._charset = CHARSETS.get(request.csv.charset.upper(), "")
+        self._check_options()
+        self.nul_count = self._scan()
+
+    def header(self) -> list[str]:
+        """The names of the columns. Raises FileRefused where there are none."""
+        try:
+            row = next(csv.reader(self._first_lines(), **self._dialect()), [])
+        except csv.Error as error:
+            raise refuse(codes.BAD_OPTION, name=self._request.name, why="its header row cannot be read") from error
+        if any(BROKEN.search(name) for name in row):
+            raise refuse(codes.BAD_ENCODING, name=self._request.name, expected=self._options.charset, where=" (header)")
+        if not any(name.strip() for name in row):
+            raise refuse(codes.EMPTY_HEADER)
+        return [name.strip() or f"column_{number}" for number, name in enumerate(row, start=1)]
+
+    def first_rows(self, count: int) -> list[list[str]]:
+        """Rows as they stand in the file, with the header if it has one."""
+        rows = csv.reader(self._first_lines(), **self._dialect())
+        try:
+            return [row for _, row in zip(range(count), rows, strict=False)]
+        except csv.Error as error:
+            raise refuse(codes.BAD_OPTION, name=self._request.name, why="its first rows cannot be read") from error
+
+    def reader(self, ids: Sequence[str]) -> str:
+        """The SQL that reads the rows as text columns of these names, and notes what are no rows."""
+        told = ", ".join(f"'{column}': 'VARCHAR'" for column in ids)
+        options = {
+            "auto_detect": "false",
+            "header": "true" if self._options.header else "false",
+            "delim": text(self._delimiter),
+            "quote": text(self._options.quote),
+            "escape": text(self._options.escape if self._options.quote else ""),
+            "nullstr": text(self._options.null_marker),
+            "allow_quoted_nulls": "false",
+            "strict_mode": "true",
+            "store_rejects": "true",
+            "rejects_limit": "0",
+            "encoding": text(ENGINE[self._charset]),
+            "max_line_size": str(self._request.limits.cell),
+            "buffer_size": str(max(SMALLEST_BUFFER, 2 * self._request.limits.cell)),
+        }
+        listed = ", ".join(f"{name} = {value}" for name, value in options.items())
+        return f"read_csv({text(str(self.path))}, columns = {{{told}}}, {listed})"
+
+    def rewrite(self) -> None:
+        """Write the file anew with one kind of line end. What stands in quotes is not touched."""
+        target = self._request.folder / "rewritten.csv"
+        with target.open("wb") as file:
+            file.writelines(self._normal())
+        self.path, self.is_rewritten = target, True
+
+    def _check_options(self) -> None:
+        told, name = self._options, self._request.name
+        if not self._charset:
+            known = "UTF-8, US-ASCII or ISO-8859-1"
+            raise refuse(codes.BAD_OPTION, name=name, why=f"its charset must be {known}")
+        signs = {"delimiter": self._delimiter, "quote": told.quote, "escape": told.escape}
+        for word, sign in signs.items():
+            if len(sign) > 1 or (word == "delimiter" and not sign) or sign in ("\n", "\r"):
+                raise refuse(codes.BAD_OPTION, name=name, why=f"its {word} must be a single character")
+        if self._delimiter in (told.quote, told.escape):
+            raise refuse(codes.BAD_OPTION, name=name, why="its delimiter must be another sign than quote and escape")
+
+    def _scan(self) -> int:
+        """How often is U+0000 in it? Refuses what is beyond ASCII where that was declared, and text with no rows."""
+        nul_count, is_blank = 0, True
+        with self.path.open("rb") as file:
+            while block := file.read(CHUNK):
+                if self._charset == "ascii" and not block.isascii():
+                    raise refuse(codes.BAD_ENCODING, name=self._request.name, expected="US-ASCII", where="")
+                nul_count += block.count(b"\0")
+                is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
+        if is_blank:
+            raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
+        return nul_count
+
+    def _dialect(self) -> dict[str, Any]:
+        told = self._options
+        csv.field_size_limit(LONGEST_HEADER)
+        return {
+            "delimiter": self._delimiter,
+            "quotechar": told.quote or None,
+            "quoting": csv.QUOTE_MINIMAL if told.quote else csv.QUOTE_NONE,
+            "doublequote": told.escape in (told.quote, ""),
+            "escapechar": told.escape if told.escape not in (told.quote, "") else None,
+        }
+
+    def _first_lines(self) -> Iterator[str]:
+        """The head of the file, line by line, and no more than a header may have."""
+        with self.path.open("rb") as file:
+            head = file.read(LONGEST_HEADER)
+        plain = head.removeprefix(codecs.BOM_UTF8).decode(self._charset, "surrogateescape").replace("\r\n", "\n")
+        return (line + "\n" for line in re.split("[\n\r]", plain))
+
+    def _normal(self) -> Iterator[bytes]:
+        quote, delimiter = self._options.quote.encode(), self._delimiter.encode()
+        piece, rest = _piece(quote, self._options.escape.encode(), delimiter), b""
+        with self.path.open("rb") as file:
+            while True:
+                block = file.read(CHUNK)
+                rest += block
+                made, at = [], 0
+                while found := piece.match(rest, at):
+                    made.append(_one(found, quote))
+                    at = found.end()
+                rest = rest[at:]
+                yield b"".join(made)
+                if not block:
+                    yield rest
+                    return
+                if len(rest) > 2 * self._request.limits.cell:
+                    raise refuse(
+                        codes.DAMAGED, name=self._request.name, why="a quoted value has no end, or is too long"
+                    )
+
+
+def _piece(quote: bytes, escape: bytes, delimiter: bytes) -> re.Pattern[bytes]:
+    """One field and what ends it. The end of a line is told from a carriage return within a value."""
+    q, e, d = re.escape(quote), re.escape(escape), re.escape(delimiter)
+    inner = rb"(?:[^%b]|%b%b)*+" % (q, q, q) if escape in (quote, b"") else rb"(?:[^%b%b]|%b.)*+" % (q, e, e)
+    quoted = rb"%b%b%b(?=%b|\r?\n)|" % (q, inner, q, d) if quote else b""
+    return re.compile(rb"(%b[^%b\n]*?)(\r\n|\n|%b)" % (quoted, d, d), re.DOTALL)
+
+
+def _one(found: re.Match[bytes], quote: bytes) -> bytes:
+    field, end = found.groups()
+    if b"\r" in field and quote and not field.startswith(quote):
+        field = quote + field.replace(quote, quote + quote) + quote
+    return field + (b"\n" if end == b"\r\n" else end)
