@@ -17,6 +17,7 @@ from ingestion.warehouse.base import (
     Withdrawn,
     WithdrawRequest,
 )
+from ingestion.warehouse.connect import _make
 from tests.ingestion.warehouse_kit import ID_NAME, SURVEYS, Load, columns, live, part, publish, tamper
 
 # Load 5 brings two batches: 100 in the parts 11 and 12, 101 in part 13.
@@ -272,3 +273,18 @@ def test_many_batches_are_withdrawn_at_once(warehouse: Warehouse):
     assert answer.live == 2
     assert set(answer.rows.values()) == {2}
     assert len(answer.rows) == 699
+
+
+def test_a_warehouse_of_an_earlier_release_is_brought_up_to_date(warehouse_url: str, warehouse: Warehouse):
+    two_batches(warehouse)
+    before = warehouse.published(5)
+    tamper(warehouse, "DROP TABLE headgate_books._withdrawals")
+    tamper(warehouse, "ALTER TABLE headgate_books._ledger DROP COLUMN withdrawn")
+    warehouse.close()
+    newer = _make(warehouse_url)
+
+    try:
+        assert newer.published(5) == before
+        assert withdraw(newer, FIRST) == Withdrawn(rows={100: 3}, live=2)
+    finally:
+        newer.close()
