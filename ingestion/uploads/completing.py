@@ -13,7 +13,7 @@ from ingestion.access.caller import Caller
 from ingestion.models import Batch, BatchFile, Piece
 from ingestion.refusals import Refused, Why
 from ingestion.states import BatchStatus
-from ingestion.uploads.finding import actor_of, batches_of, not_now, the_batch
+from ingestion.uploads.finding import NEEDED, SHOWN, actor_of, batches_of, not_now, the_batch
 from ingestion.uploads.spooling import discard
 
 FAILED_BY_CLIENT: Final = {
@@ -49,9 +49,9 @@ def complete(caller: Caller, public_id: str) -> tuple[Batch, bool]:
 
 def _held(caller: Caller, public_id: str) -> Batch:
     """The batch with its row locked, and in the same query what speaks against completing it."""
-    open_file = BatchFile.objects.filter(batch=OuterRef("pk"), is_complete=False).values("path")[:1]
-    seen = Subquery(Batch.objects.filter(pk=OuterRef("pk")).values("touched_at"))
-    batches = batches_of(caller).annotate(unfinished=Subquery(open_file), touched_when_seen=seen)
+    open_file = BatchFile.objects.filter(batch=OuterRef("pk"), is_complete=False).order_by().values("path")[:1]
+    seen = Subquery(Batch.objects.filter(pk=OuterRef("pk")).order_by().values("touched_at"))
+    batches = batches_of(caller).only(*NEEDED, *SHOWN).annotate(unfinished=Subquery(open_file), touched_when_seen=seen)
     return the_batch(batches.select_for_update(no_key=True, of=("self",)), public_id)
 
 

@@ -18,6 +18,7 @@ from ingestion.uploads.replaying import must_be_replaceable, named_predecessors,
 from ingestion.warehouse.base import Mode
 
 INCOMPATIBLE: Final = "ERR-BI-106"
+NEEDED: Final = ("public_id", "origin", "file_format", "error_diagnostics", "tags", "key")
 UPSERT: Final = (("unifiedProfile", "isupsert:true"), ("unifiedIdentity", "enabled:true"))
 
 
@@ -42,7 +43,8 @@ def create(caller: Caller, creation: Creation) -> Batch:
 
 
 def _dataset(caller: Caller, public_id: str) -> Dataset:
-    dataset = Dataset.objects.of(caller.organisation, caller.sandbox).filter(public_id=public_id).first()
+    datasets = Dataset.objects.of(caller.organisation, caller.sandbox).only(*NEEDED)
+    dataset = next(iter(datasets.filter(public_id=public_id).order_by()[:1]), None)
     if dataset is None:
         raise Refused(Why.MISSING, f"There is no dataset {public_id[:64]} in this sandbox.")
     if dataset.origin != Origin.CLIENTS:

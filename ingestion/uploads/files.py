@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from ingestion.access.caller import Caller
 from ingestion.models import Batch, BatchFile, Piece
 from ingestion.refusals import Refused, Why
-from ingestion.uploads.finding import batches_of, the_batch
+from ingestion.uploads.finding import NEEDED, batches_of, the_batch
 from ingestion.uploads.limits import must_have_room
 from ingestion.uploads.naming import checked_path
 from ingestion.uploads.spooling import Stored, discard
@@ -40,8 +40,8 @@ class FileFacts:
 def place_for(caller: Caller, batch_id: str, dataset_id: str, path: str) -> Place:
     """Raises Refused: MISSING, INVALID for the path, CONFLICT when the batch takes no more files."""
     name = checked_path(path)
-    known = Subquery(BatchFile.objects.filter(batch=OuterRef("pk"), path=name).values("pk"))
-    batch = the_batch(batches_of(caller).annotate(known_file=known), batch_id, dataset_id)
+    known = Subquery(BatchFile.objects.filter(batch=OuterRef("pk"), path=name).order_by().values("pk"))
+    batch = the_batch(batches_of(caller).only(*NEEDED).annotate(known_file=known), batch_id, dataset_id)
     file_id: int | None = batch.known_file  # type: ignore[attr-defined]
     must_have_room(batch, files=1 if file_id is None else 0)
     return Place(batch=batch, path=name, file_id=file_id)
