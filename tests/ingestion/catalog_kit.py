@@ -21,14 +21,14 @@ class Asker:
     http: Client
     headers: dict
 
-    def get(self, path, at=CATALOG, *, ranged="", **query):
+    def get(self, path, at=CATALOG, /, *, ranged="", **query):
         more = {"range": ranged} if ranged else {}
         return self.http.get(at + path, query, headers={**self.headers, **more})
 
-    def head(self, path, **query):
+    def head(self, path, /, **query):
         return self.http.head(EXPORT + path, query, headers=self.headers)
 
-    def export(self, path, **query):
+    def export(self, path, /, **query):
         return self.get(path, EXPORT, **query)
 
     def send(self, verb, path, body=None, *, content_type="application/json", **more):
@@ -37,19 +37,19 @@ class Asker:
             return call(CATALOG + path, headers={**self.headers, **more})
         return call(CATALOG + path, body, content_type=content_type, headers={**self.headers, **more})
 
-    def ids(self, path="/batches", **query):
+    def ids(self, path="/batches", /, **query):
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.content
         return list(answer.json())
 
-    def one(self, path, **query):
+    def one(self, path, /, **query):
         """The one object of a map."""
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.content
         (found,) = answer.json().values()
         return found
 
-    def refused(self, path, code=400, *, at=CATALOG, **query):
+    def refused(self, path, code=400, /, *, at=CATALOG, **query):
         """The sentence of a refusal."""
         answer = self.get(path, at, **query)
         assert answer.status_code == code, (answer.status_code, answer.content)
