@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestion.access.models import ApiClient
 from ingestion.admin import page, words
 from ingestion.admin.filters import (
     CreatedFilter,
@@ -30,7 +29,7 @@ from ingestion.admin.screens import ReadOnly
 from ingestion.admin.searching import ID_LENGTH, by_id, search
 from ingestion.admin.strip import counters
 from ingestion.admin.verbs import VERBS
-from ingestion.admin.words import NOTHING, number
+from ingestion.admin.words import NOTHING, client_name, number
 from ingestion.models import Batch, BatchFile
 from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
@@ -77,14 +76,11 @@ class BatchAdmin(ReadOnly):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         """With what the list shows, and nothing heavier."""
         files = BatchFile.objects.filter(batch=OuterRef("pk")).order_by().values("batch").annotate(n=Count("pk"))
-        client = ApiClient.objects.filter(application__client_id=OuterRef("created_client"))
         queryset: QuerySet[Batch] = super().get_queryset(request)
         return (
             queryset.select_related("dataset")
             .only(*SHOWN)
-            .annotate(
-                file_count=Coalesce(Subquery(files.values("n")), 0), client_name=Subquery(client.values("name")[:1])
-            )
+            .annotate(file_count=Coalesce(Subquery(files.values("n")), 0), client_name=client_name())
         )
 
     def get_search_results(
@@ -115,7 +111,9 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description="Dataset")
     def dataset_name(self, batch: Batch) -> SafeString:
-        return format_html('{}<span class="hg-sub"><br>{}</span>', words.name_of(batch.dataset), words.where(batch))
+        return format_html(
+            '<span>{}<span class="hg-sub">{}</span></span>', words.name_of(batch.dataset), words.where(batch)
+        )
 
     @admin.display(description="Format")
     def format_word(self, batch: Batch) -> str:

@@ -16,7 +16,21 @@ from ingestion.promotion.reverting import TAKEN_BACK, why_not_revert
 from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
 
-WENT_ON: Final = frozenset({S.LOADED, S.STAGING, S.SUCCESS})
+STANDS: Final[dict[str, str]] = {  # how it stands, as the beginning of a reason
+    S.LOADING: "Its client is still uploading",
+    S.LOADED: "It waits for a worker",
+    S.STAGING: "It is being worked on",
+    S.RETRYING: "It is tried again by itself",
+    S.STALLED: "It has stalled",
+    S.SUCCESS: "It is live",
+    S.FAILED: "It has failed for good",
+    S.ABORTED: "It was aborted",
+    S.ABANDONED: "It was abandoned",
+    S.INACTIVE: "It was taken out of view",
+    S.RETAINED: "It is in the archive",
+    S.ARCHIVED: "It is in cold storage",
+    S.DELETED: "Its data is deleted",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,76 +94,63 @@ def menu(batch: Batch, user: Any) -> list[Button]:
 def _not_abort(batch: Batch) -> str:
     if batch.status in (S.LOADING, S.STALLED):
         return ""
-    if batch.status in OPEN:
-        return f"It is {batch.status}: only a batch that is loading or stalled can be aborted. Wait for how it ends."
-    if batch.status == S.ABORTED:
-        return "It has been aborted already."
     if batch.status == S.SUCCESS:
         return "It is live already. Revert it to take its rows out of view."
-    return f"It is {batch.status}: there is nothing left to abort."
+    if batch.status in OPEN:
+        return f"{STANDS[batch.status]}: wait how it ends. Only a batch that is loading or stalled can be aborted."
+    return f"{STANDS[batch.status]}: there is nothing left to abort."
 
 
 def _not_resume(batch: Batch) -> str:
     if batch.status == S.STALLED:
         return ""
-    if batch.status in WENT_ON:
-        return f"It is {batch.status}: nothing holds it up."
-    if batch.status == S.LOADING:
-        return "Its client is still uploading; only a stalled batch is resumed."
     if batch.status == S.FAILED:
         return "It has failed for good. Its client must send the data in a new batch."
-    return f"It is {batch.status}; only a stalled batch is resumed."
+    return f"{STANDS[batch.status]}. Only a stalled batch is resumed."
 
 
 def _not_retry(batch: Batch) -> str:
-    return "" if batch.status == S.RETRYING else f"It is {batch.status}; only a batch that waits to be retried can be."
+    if batch.status == S.RETRYING:
+        return ""
+    return f"{STANDS[batch.status]}. Only a batch that waits to be retried can be tried now."
 
 
 def _not_fail(batch: Batch) -> str:
     if batch.status in WAITING:
         return ""
-    if batch.status == S.FAILED:
-        return "It has failed already."
     if batch.status == S.LOADING:
         return "Its client is still uploading: only the client calls its own upload failed. You can abort it."
-    return f"It is {batch.status}; only a batch that is retrying or stalled can be failed by hand."
+    return f"{STANDS[batch.status]}. Only a batch that is retrying or stalled can be failed by hand."
 
 
 def _not_revert(batch: Batch) -> str:
     if batch.status in TAKEN_BACK:
-        return f"It has been taken out of view already: it is {batch.status}."
-    refusal = why_not_revert(batch)
-    return refusal.message if refusal else ""
+        return f"{STANDS[batch.status]}: readers see none of its rows already."
+    if why_not_revert(batch) is None:
+        return ""
+    return f"{STANDS[batch.status]}: no row of it is live, so there is nothing to take back."
 
 
 def _not_retain(batch: Batch) -> str:
     if batch.status == S.INACTIVE:
         return "" if settings.ARCHIVE else "This installation keeps no archive; inactive batches are deleted."
-    return _past(batch, S.RETAINED, "Only an inactive batch is moved to the archive.")
+    return _first(batch, "Only a batch that was taken out of view is moved to the archive.")
 
 
 def _not_archive(batch: Batch) -> str:
     if batch.status == S.RETAINED:
         return ""
-    if batch.status == S.INACTIVE:
-        return "Move it to the archive first; cold storage is the step after."
-    return _past(batch, S.ARCHIVED, "Only a retained batch is moved to cold storage.")
+    return _first(batch, "Only a batch in the archive is moved to cold storage.")
 
 
-def _not_delete(batch: Batch) -> str:
+def _not_remove(batch: Batch) -> str:
     if batch.status in (S.INACTIVE, S.RETAINED, S.ARCHIVED):
         return ""
-    return _past(batch, S.DELETED, "Only what was taken out of view before is deleted.")
+    return _first(batch, "Only the data of a batch that was taken out of view is deleted.")
 
 
-def _past(batch: Batch, status: S, rule: str) -> str:
-    if batch.status == status:
-        return f"It is {status} already."
-    if batch.status == S.SUCCESS:
-        return f"It is live. {rule} Revert it first."
-    if batch.status in OPEN:
-        return f"It has not ended. {rule}"
-    return f"It is {batch.status}. {rule}"
+def _first(batch: Batch, rule: str) -> str:
+    return f"{STANDS[batch.status]}. {rule}{' Revert it first.' if batch.status == S.SUCCESS else ''}"
 
 
 OFFERS: Final[dict[str, Offer]] = {
@@ -182,7 +183,7 @@ OFFERS: Final[dict[str, Offer]] = {
         label="Delete now",
         icon="delete",
         right=rights.TAKE_AWAY,
-        refusal=_not_delete,
+        refusal=_not_remove,
         about="Remove what is left of its data, for good.",
     ),
 }

@@ -20,7 +20,7 @@ from ingestion.admin import rights, words
 from ingestion.admin.screens import ReadOnly
 from ingestion.admin.settings_form import POLICY_WORDS, SettingsForm, apply, differences, would_expire
 from ingestion.admin.words import NOTHING, exact, moment, number
-from ingestion.models import Batch, Dataset, Origin
+from ingestion.models import Dataset, Origin
 from ingestion.refusals import Refused
 from ingestion.states import BatchStatus
 
@@ -170,7 +170,7 @@ def why_not_change(dataset: Dataset, user: Any) -> str:
 
 def _context(dataset: Dataset, user: Any) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
-    batches = list(dataset.batches.order_by("-pk").select_related("dataset")[:LAST_BATCHES])
+    batches = list(dataset.batches.order_by("-pk").annotate(client_name=words.client_name())[:LAST_BATCHES])
     return {
         "called": words.name_of(dataset),
         "sentence": _sentence(dataset),
@@ -204,7 +204,7 @@ def _facts(dataset: Dataset) -> list[tuple[str, Any]]:
     key = ", ".join(str(each) for each in dataset.key)
     days = dataset.retention_days
     return [
-        ("Dataset id", format_html("{} {}", dataset.public_id, words.copy_button(dataset.public_id, "dataset id"))),
+        ("Dataset id", dataset.public_id),
         ("Table", str(dataset)),
         ("Filled by", filled_by(dataset)),
         ("Organisation / sandbox", words.where(dataset)),
@@ -241,12 +241,12 @@ def _by_status(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _line(batch: Batch) -> dict[str, Any]:
+def _line(batch: Any) -> dict[str, Any]:
     live = batch.loaded_count if batch.status == BatchStatus.SUCCESS else 0
     return {
         "badge": words.badge(batch.status),
         "link": words.batch_link(batch),
-        "from": batch.created_client or batch.created_user or words.owner_link(batch),
+        "from": batch.client_name or batch.created_user or words.owner_link(batch),
         "read": number(batch.extracted_count),
         "bad": number(batch.rejected_count),
         "is_bad": batch.rejected_count > 0,

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 
 from ingestion.access.models import ApiClient
 from ingestion.admin import rights, words
@@ -25,6 +24,7 @@ from ingestion.models import Batch
 from ingestion.promotion.reverting import TAKEN_BACK
 from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
+from ingestion.warehouse.base import Mode
 
 TITLES: Final = {
     "106": "A file is empty",
@@ -32,6 +32,13 @@ TITLES: Final = {
     "140": "The data could not be processed",
     "INGEST-1211-400": "Bad rows",
     "INGEST-1212-400": "Bad rows",
+}
+
+MODES: Final[dict[str, str]] = {
+    Mode.APPEND: "Added to the table",
+    Mode.MERGE: "Added; those of the same key are replaced",
+    Mode.REPLACE: "Put in place of the whole table",
+    Mode.WINDOW: "Put in place of the same period",
 }
 
 
@@ -153,7 +160,7 @@ def chain(batch: Batch, files: Files) -> list[Link]:
     first = (
         Link(word="Uploaded", value=size(batch.input_size), about=words.plural(files.count, "file"))
         if batch.self_promoting
-        else Link(word="From", value=words.owner_link(batch), about=f"{batch.mode} of its table")
+        else Link(word="From", value=batch.owner.replace("run/", "Run "), about="Fetched by an API run")
     )
     replaced = batch.superseded_count
     return [
@@ -197,10 +204,9 @@ def _live(batch: Batch) -> tuple[str, str]:
 
 
 def _facts(batch: Batch, now: datetime) -> list[tuple[str, Any]]:
-    id_line = format_html("{} {}", batch.public_id, words.copy_button(batch.public_id, "batch id"))
     again = batch.not_before and batch.status == S.RETRYING
     return [
-        ("Batch id", id_line),
+        ("Batch id", batch.public_id),
         ("Created", exact(batch.created_at)),
         *([("Client completed it", exact(batch.completed_at))] if batch.self_promoting else []),
         *([("Checking began", exact(batch.started_at))] if batch.self_promoting else []),
@@ -209,7 +215,7 @@ def _facts(batch: Batch, now: datetime) -> list[tuple[str, Any]]:
         *([("Tried again", exact(batch.not_before))] if again else []),
         *([("Setbacks", number(batch.failures))] if batch.failures else []),
         ("Table", str(batch.dataset)),
-        ("Mode", "merge: rows of the same key are replaced" if batch.mode == "merge" else batch.mode),
+        ("Rows are", MODES.get(batch.mode, batch.mode)),
         ("Window", f"{batch.cursor} from {batch.window_from}" if batch.window_from else "Everything")
         if not batch.self_promoting
         else ("Bad rows allowed", "None" if batch.error_percent is None else f"{batch.error_percent:g} %"),

@@ -124,6 +124,7 @@ def _lineage(batch: Batch, view: View) -> dict[str, Any]:
         "parts": [_part(part) for part in page],
         "totals": {"count": totals["count"], "rows": number(totals["rows"] or 0), "size": size(totals["size"])},
         "facts_of_load": [*_load_facts(batch), *_archive_facts(batch)],
+        "mates": _mates(batch),
         "replay": list(_replay_facts(batch)),
         "changes": batch.changes,
     }
@@ -143,16 +144,20 @@ def _part(part: Any) -> dict[str, Any]:
 def _load_facts(batch: Batch) -> list[tuple[str, Any]]:
     if batch.load_id is None:
         return [("Load", "None yet: nothing was published")]
-    mates = batch.load.batches.exclude(pk=batch.pk).only("public_id", "owner")[: MATES_SHOWN + 1] if batch.load else []
-    shared = [batch_link(mate) for mate in mates]
-    many = f" and more than {MATES_SHOWN - 1} others" if len(shared) > MATES_SHOWN else ""
-    together = [("Published together with", _listed(shared[:MATES_SHOWN], many))] if shared else []
     return [
         ("Load", number(batch.load_id)),
-        *together,
         ("Manifest", batch.manifest_key or NOTHING),
         ("Manifest's checksum", batch.manifest_digest or NOTHING),
     ]
+
+
+def _mates(batch: Batch) -> SafeString | str:
+    """Those that became live in the same load."""
+    if batch.load_id is None:
+        return ""
+    mates = list(Batch.objects.filter(load=batch.load_id).exclude(pk=batch.pk).only("public_id")[: MATES_SHOWN + 1])
+    more = " and others" if len(mates) > MATES_SHOWN else ""
+    return _listed([batch_link(mate) for mate in mates[:MATES_SHOWN]], more) if mates else ""
 
 
 def _archive_facts(batch: Batch) -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -19,6 +19,9 @@ class ReadOnly(ModelAdmin):  # type: ignore[misc]
     paginator = InfinitePaginator
     list_per_page = ROWS
     list_fullwidth = True
+
+    class Media:
+        css: ClassVar = {"all": ["ingestion/batches.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

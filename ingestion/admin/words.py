@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import OuterRef, Subquery
 from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ingestion.access.models import ApiClient
 from ingestion.models import Batch, Dataset
 from ingestion.states import BatchStatus as S
 
@@ -132,6 +134,12 @@ def name_of(dataset: Dataset) -> str:
 
 def where(item: Batch | Dataset) -> str:
     return f"{item.organisation} / {item.sandbox}"
+
+
+def client_name() -> Subquery:
+    """To annotate batches with: the name of the API client that made each."""
+    made = ApiClient.objects.filter(application__client_id=OuterRef("created_client"))
+    return Subquery(made.values("name")[:1])
 
 
 def link(address: str, text: object) -> SafeString:
