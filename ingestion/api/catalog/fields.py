@@ -8,8 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, IntegerField, Q, Value
+from django.db.models.functions import Cast, Coalesce, NullIf
 
 from ingestion.api import wire
 from ingestion.api.catalog.json_text import JsonText
@@ -84,9 +84,10 @@ LIVE_ONCE: Final = Q(status__in=wire.SHOWN_LIVE)
 OUTPUT: Final = Coalesce(F("loaded_count"), F("staged_count"))
 DATASET_ID: Final = Field(at="dataset__public_id", is_always_there=True)
 BATCH_ID: Final = Field(at="public_id", is_always_there=True)
-EXPIRES: Final = ExpressionWrapper(
-    F("finished_at") + F("dataset__retention_days") * Value(timedelta(days=1)), output_field=DateTimeField()
+KEPT: Final = ExpressionWrapper(
+    Cast("dataset__retention_days", IntegerField()) * Value(timedelta(days=1)), output_field=DurationField()
 )
+EXPIRES: Final = ExpressionWrapper(F("finished_at") + KEPT, output_field=DateTimeField())
 
 BATCH_CLOSED: Final = frozenset(
     ("errors", "availableDates", "relatedObjects", "metrics", "failedBatchLocation", "tags", "replay", "inputFormat")
