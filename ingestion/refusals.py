@@ -26,3 +26,8 @@ class Refused(Exception):
         self.message = message
         self.code = code
         self.retry_after = retry_after
+
+
+def shown(text: str, *, longest: int = 80) -> str:
+    """What a caller sent, fit for a message and a log: cut short, and without characters that are not to be seen."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])

@@ -24,6 +24,7 @@ from ingestion.access.gateway import Gateway, SessionCaller
 from ingestion.api import bodies
 from ingestion.api.problems import Problem, bad_request, handle, missing
 from ingestion.api.schema import Described
+from ingestion.refusals import shown
 
 __all__ = ["LONGEST_ADDRESS", "Nowhere", "Problem", "WireView", "bad_request", "handle", "missing", "route"]
 LONGEST_ADDRESS: Final = 2000  # characters, query included
@@ -97,7 +98,7 @@ class Nowhere(WireView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise missing(f"There is no {request.path[:200]} here.")
+        raise missing(f"There is no {shown(request.path, longest=200)} here.")
 
 
 class _Tolerant(RoutePattern):

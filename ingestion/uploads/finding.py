@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from ingestion.access.caller import Caller
 from ingestion.models import Batch
-from ingestion.refusals import Refused, Why
+from ingestion.refusals import Refused, Why, shown
 from ingestion.states import BatchStatus
 
 PUBLIC_ID: Final = re.compile(r"[0-9A-Za-z]{1,26}")
@@ -35,9 +35,9 @@ def the_batch(batches: QuerySet[Batch], public_id: str, dataset_id: str | None =
     if PUBLIC_ID.fullmatch(public_id):
         batch = next(iter(batches.select_related("dataset").filter(public_id=public_id).order_by()[:1]), None)
     if batch is None:
-        raise Refused(Why.MISSING, f"There is no batch {_shown(public_id)} in this sandbox.")
+        raise Refused(Why.MISSING, f"There is no batch {shown(public_id)} in this sandbox.")
     if dataset_id is not None and batch.dataset.public_id != dataset_id:
-        raise Refused(Why.MISSING, f"The batch {public_id} is not for the dataset {_shown(dataset_id)}.")
+        raise Refused(Why.MISSING, f"The batch {public_id} is not for the dataset {shown(dataset_id)}.")
     return batch
 
 
@@ -61,7 +61,3 @@ def not_now(batch: Batch, wanted: str) -> Refused:
 def actor_of(caller: Caller) -> str:
     """Who stands in a batch's history."""
     return (caller.user or caller.client_id)[:150]
-
-
-def _shown(text: str) -> str:
-    return text[:64].encode("ascii", "backslashreplace").decode()

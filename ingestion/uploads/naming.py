@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from ingestion.refusals import Refused, Why
+from ingestion.refusals import Refused, Why, shown
 
 LONGEST_PATH: Final = 2000  # characters, as the column that keeps it
 LONGEST_SEGMENT: Final = 255  # bytes, as file systems have it: somebody will save it under its name
@@ -41,5 +41,4 @@ def _fault(segment: str) -> str:
 
 
 def _refused(path: str, reason: str) -> Refused:
-    shown = path[:80].encode("ascii", "backslashreplace").decode()
-    return Refused(Why.INVALID, f"The file path “{shown}” cannot be used: {reason}. Name the file otherwise.")
+    return Refused(Why.INVALID, f"The file path “{shown(path)}” cannot be used: {reason}. Name the file otherwise.")
