@@ -4,6 +4,8 @@ import errno
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import duckdb
+
 from ingestion.checking import codes
 from ingestion.checking.base import CheckReport, CheckRequest, FileProblem
 from ingestion.checking.codes import FileRefused
@@ -13,6 +15,7 @@ from ingestion.checking.looks import refuse_other_formats
 from ingestion.checking.parquetfile import check_parquet
 from ingestion.checking.sizes import spoken
 from ingestion.errors import DataFault
+from ingestion.formats.duck import MEMORY
 
 READERS: Final[Mapping[str, Callable[[CheckRequest], CheckReport]]] = {
     "json": check_json,
@@ -33,12 +36,18 @@ def check(request: CheckRequest) -> CheckReport:
     except FileRefused as refused:
         return CheckReport(problem=refused.problem)
     except DataFault as fault:
-        return CheckReport(problem=FileProblem(code=codes.NEEDS_MEMORY.code, text=f"{fault.message} {fault.advice}"))
+        return CheckReport(problem=_unconverted(request, fault))
     except MemoryError:
-        return CheckReport(
-            problem=codes.NEEDS_MEMORY.problem(name=request.name, expected=spoken(request.limits.memory))
-        )
+        most = spoken(request.limits.memory)
+        return CheckReport(problem=codes.NEEDS_MEMORY.problem(name=request.name, expected=most))
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         return CheckReport(problem=codes.DISK_FULL.problem(name=request.name))
+
+
+def _unconverted(request: CheckRequest, fault: DataFault) -> FileProblem:
+    """The conversion's own complaint; of memory, in the words of a file."""
+    if isinstance(fault.__cause__, duckdb.OutOfMemoryException):
+        return codes.NEEDS_MEMORY.problem(name=request.name, expected=f"{MEMORY} MiB")
+    return FileProblem(code=codes.NOT_CONVERTED, text=f"{fault.message} {fault.advice}")

@@ -64,7 +64,7 @@ NO_CONVERSION: Final = RowCode(
     sentence="Field {field}: expected {expected}, but {came} came, which cannot be converted.",
 )
 OUT_OF_RANGE: Final = RowCode(
-    code="INGEST-1502-400", kind=CONVERSION, sentence="Field {field}: the number does not fit the type {expected}."
+    code="INGEST-1502-400", kind=CONVERSION, sentence="Field {field}: the value does not fit the type {expected}."
 )
 NOT_IN_ENUM: Final = RowCode(
     code="INGEST-1503-400", kind=VALIDATION, sentence="Field {field}: the value is none of those the schema lists."
@@ -183,3 +183,4 @@ READER_FAILED: Final = FileCode(
     retry=True,
 )
 ENDINGS: Final = {"memory": NEEDS_MEMORY, "time": NEEDS_TIME, "killed": READER_DIED, "crashed": READER_CRASHED}
+NOT_CONVERTED: Final = "INGEST-1429-400"  # the conversion's own words follow

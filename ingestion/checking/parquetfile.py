@@ -15,18 +15,18 @@ from ingestion.checking.compiling import compile_checked
 from ingestion.checking.footer import Footer, damaged, read_footer
 from ingestion.checking.judge import shown
 from ingestion.checking.parquetrows import Chunk, ParquetTable
-from ingestion.checking.parquettypes import Reading, Source, flattened, reading
+from ingestion.checking.parquettypes import Reading, Source, flattened, reading, rows_of
 from ingestion.checking.problems import Problems
 from ingestion.checking.schema import Place, Schema
 from ingestion.checking.sizes import spoken
 from ingestion.checking.tabular import joined
 from ingestion.formats.base import ConvertedPart
-from ingestion.formats.duck import make_room, private_duck, text
+from ingestion.formats.duck import make_room, private_duck
 from ingestion.formats.shape import MOST_COLUMNS
 
 CHUNK_SIZE: Final = 48 << 20  # bytes of plain values at a time
 MOST_ROWS: Final = 300_000
-FEWEST_ROWS: Final = 1_000
+FEWEST_ROWS: Final = 200
 ALWAYS_BEARABLE: Final = 1 << 30  # bytes that a file may grow to whatever its own size is
 
 
@@ -39,8 +39,8 @@ def check_parquet(request: CheckRequest) -> CheckReport:
             raise refuse(codes.EMPTY_FILE)
         try:
             return _converted(request, path, footer, problems, duck)
-        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
-            if "No space left" in str(error):
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
                 raise
             raise damaged(request, error) from error
 
@@ -54,9 +54,8 @@ def _converted(
     table = ParquetTable(duck, request, schema, readings, problems)
     parts: list[ConvertedPart] = []
     plain = 0
-    for chunk in _chunks(footer, path):
-        part = table.convert(chunk, number=request.first_part + len(parts))
-        if part:
+    for chunk in _read(table, footer, path):
+        if part := table.convert(chunk, number=request.first_part + len(parts)):
             parts.append(part)
             plain += part.plain_size
         _refuse_bomb(request, path, plain)
@@ -69,12 +68,17 @@ def _converted(
     )
 
 
+def sources_of(duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Path) -> list[Source]:
+    """The columns of the file, flattened."""
+    relation = duck.sql(f"SELECT * EXCLUDE (file_row_number) FROM {rows_of(path)}")
+    columns = dict(zip(relation.columns, relation.types, strict=True))
+    return list(flattened(columns, request.depth))
+
+
 def _readings(
     duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Path, schema: Schema | None
 ) -> list[Reading]:
-    relation = duck.sql(f"SELECT * FROM read_parquet({text(str(path))}, hive_partitioning = false)")
-    columns = dict(zip(relation.columns, relation.types, strict=True))
-    sources = list(flattened(columns, request.depth))
+    sources = sources_of(duck, request, path)
     if len(sources) > MOST_COLUMNS:
         raise refuse(codes.TOO_MANY_COLUMNS, name=request.name, came=len(sources), expected=MOST_COLUMNS)
     return [reading(source, _place(request, schema, source)) for source in sources]
@@ -98,12 +102,23 @@ def _place(request: CheckRequest, schema: Schema | None, source: Source) -> Plac
     return place
 
 
-def _chunks(footer: Footer, path: Path) -> Iterator[Chunk]:
-    """Ranges of rows of a bearable size, by what the footer says of them."""
+def _read(table: ParquetTable, footer: Footer, path: Path) -> Iterator[Chunk]:
+    """Chunks that the table has read, of a bearable size by what the footer says; smaller ones where that was too
+    little."""
     each = max(1, footer.plain_size // footer.rows)
     count = max(FEWEST_ROWS, min(MOST_ROWS, CHUNK_SIZE // each))
-    for first in range(0, footer.rows, count):
-        yield Chunk(path, first, min(count, footer.rows - first))
+    first = 0
+    while first < footer.rows:
+        chunk = Chunk(path, first, min(count, footer.rows - first))
+        try:
+            table.read(chunk)
+        except duckdb.OutOfMemoryException:
+            if count <= FEWEST_ROWS:
+                raise
+            count = max(FEWEST_ROWS, count // 8)
+            continue
+        yield chunk
+        first += chunk.count
 
 
 def _refuse_bomb(request: CheckRequest, path: Path, plain: int) -> None:

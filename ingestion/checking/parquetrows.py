@@ -11,7 +11,7 @@ from ingestion.blueprint.types import Type
 from ingestion.checking import codes
 from ingestion.checking.base import CheckRequest
 from ingestion.checking.judge import Judge, fault
-from ingestion.checking.parquettypes import DOCUMENT, FLAG, NUMBER, STRING, Reading
+from ingestion.checking.parquettypes import DOCUMENT, FLAG, NUMBER, STRING, Reading, rows_of
 from ingestion.checking.problems import Problems
 from ingestion.checking.reading import StrictDecoder
 from ingestion.checking.schema import Schema
@@ -21,7 +21,6 @@ from ingestion.checking.values import NUMBER_TEXT
 from ingestion.checking.warn import cuts_of
 from ingestion.formats.base import ConvertedPart, TableSpec, Warning  # noqa: A004
 from ingestion.formats.decode import Number, Unreadable, canonical
-from ingestion.formats.duck import text
 from ingestion.formats.facts import Fact, measure
 from ingestion.formats.native import Loaded
 from ingestion.formats.shape import Layout, Leaf, Shape
@@ -65,8 +64,7 @@ class ParquetTable:
         self._types: Mapping[str, Type] = schema.types(request.depth) if schema else {}
 
     def convert(self, chunk: Chunk, *, number: int) -> ConvertedPart | None:
-        """The part of a chunk; None if no row of it passed."""
-        self._fill(chunk)
+        """The part of the chunk that was read last; None if no row of it passed."""
         rejected = self._judge_flagged(chunk)
         if rejected == chunk.count:
             return None
@@ -77,11 +75,11 @@ class ParquetTable:
         filled = Filled(0, self._spec, facts, warnings=(*self._notes(), *cuts_of(self._judge)))
         return Stager(self._duck, part_number=number, folder=self._request.folder, exact=False).stage(filled, filled)
 
-    def _fill(self, chunk: Chunk) -> None:
+    def read(self, chunk: Chunk) -> None:
+        """Read a chunk. Raises the engine's own error where it is too large."""
         wanted = ", ".join(f"{_clean(reading)} AS c{number}" for number, reading in enumerate(self._readings))
         self._duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {wanted} FROM read_parquet({text(str(chunk.path))}, "
-            "file_row_number = true, hive_partitioning = false) "
+            f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {wanted} FROM {rows_of(chunk.path)} "
             f"WHERE file_row_number >= {chunk.first} AND file_row_number < {chunk.first + chunk.count}"
         )
 
@@ -119,7 +117,8 @@ class ParquetTable:
             if reading.source.word in ("float", "double"):
                 yield f"c{number} IN {NOT_NUMBERS}"
             elif reading.source.came in ("date", "date-time"):
-                yield f"c{number} < '{YEARS[0]}' OR c{number} >= '{YEARS[1]}-12-32' OR c{number}[5] <> '-'"
+                c = f"c{number}"
+                yield f"{c} < '{YEARS[0]}' OR {c} >= '{YEARS[1]}-12-32' OR {c}[5] <> '-' OR contains({c}, '(')"
             elif reading.source.kind == DOCUMENT:
                 yield f"contains(c{number}, 'NaN') OR contains(c{number}, 'Infinity')"
 
@@ -154,7 +153,7 @@ class ParquetTable:
             for reading, value in zip(self._readings, texts, strict=True)
             if value is not None
             and reading.source.came in ("date", "date-time")
-            and not (YEARS[0] <= value[:4] <= YEARS[1] and value[4:5] == "-" and len(value[:10].rstrip()) == 10)
+            and not (YEARS[0] <= value[:4] <= YEARS[1] and value[4:5] == "-" and "(" not in value)
         ]
 
     def _as_row(self, texts: Sequence[str | None]) -> dict[str, Any]:

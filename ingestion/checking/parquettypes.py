@@ -4,6 +4,7 @@ SQL of its staged text. Texts are exact; what could not be is said.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from ingestion.blueprint.paths import join_path
@@ -26,6 +27,16 @@ DIGITS: Final = {
     "utinyint": 3,
     "usmallint": 5,
     "uinteger": 10,
+}
+CAME: Final = {
+    "boolean": "boolean",
+    "date": "date",
+    "struct": "object",
+    "map": "object",
+    "list": "array",
+    "array": "array",
+    "bigint": "long",
+    "uinteger": "long",
 }
 UNSIGNED_LONG: Final = Type("numeric", 20, 0, 20)
 DOUBLE: Final = Type.parse("double")
@@ -68,15 +79,7 @@ class Source:
         """What it is in the table of conversions."""
         if self.word in TIMES:
             return "date-time"
-        fixed = {
-            "boolean": FLAG,
-            "date": "date",
-            "list": "array",
-            "array": "array",
-            "map": "object",
-            "struct": "object",
-        }
-        return fixed.get(self.word, NUMBER if self.kind == NUMBER else STRING)
+        return CAME.get(self.word, NUMBER if self.kind == NUMBER else STRING)
 
     @property
     def kind(self) -> str:
@@ -97,6 +100,11 @@ class Reading:
     sql: str
     type: Type
     note: str = ""  # the code of a warning
+
+
+def rows_of(path: Path) -> str:
+    """The SQL of a file's rows, with their place in it as `file_row_number`."""
+    return f"read_parquet({text(str(path))}, file_row_number = true, hive_partitioning = false)"
 
 
 def flattened(columns: Mapping[str, Any], depth: int) -> Iterator[Source]:
