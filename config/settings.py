@@ -189,6 +189,7 @@ BATCH_FILES = env.int("HEADGATE_BATCH_FILES", default=1_500)  # 10,000 at most: 
 BATCH_BYTES = env.int("HEADGATE_BATCH_BYTES", default=100 * 1024**3)
 CHECKERS = env.int("HEADGATE_CHECKERS", default=2)  # child processes that read uploaded files, per worker process
 CHECK_THREADS = env.int("HEADGATE_CHECK_THREADS", default=2)  # of one child, for a file larger than a spool
+PUBLISH_PAUSE_SECONDS = env.float("HEADGATE_PUBLISH_PAUSE_SECONDS", default=0.3)  # between two loads of one dataset
 ABANDON_HOURS = env.float("HEADGATE_ABANDON_HOURS", default=24)  # a loading batch whose client is silent
 ARCHIVE = env.bool("HEADGATE_ARCHIVE", default=True)  # false: inactive batches are deleted without being retained
 INACTIVE_DAYS = env.float("HEADGATE_INACTIVE_DAYS", default=7)  # then retained

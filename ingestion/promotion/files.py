@@ -18,10 +18,12 @@ from ingestion.checking.base import CheckReport, CheckRequest, CsvOptions
 from ingestion.errors import TransientError
 from ingestion.models import Batch, BatchFile, Diagnostic, Discarded, Part, Piece
 from ingestion.promotion import judging, setbacks
-from ingestion.promotion.leases import claim_file, kept, release_file, renew_file
+from ingestion.promotion.keeping import kept
+from ingestion.promotion.leases import claim_file, release_file, renew_file
 from ingestion.rooms import checkers, store
 
 log = logging.getLogger(__name__)
+JUDGED = ("dataset", "files_left", "error_percent", "diagnostics")
 UNFIT = re.compile(r"[^A-Za-z0-9_=+@-]")
 
 
@@ -52,7 +54,8 @@ def _check(file: BatchFile, folder: Path) -> None:
     found = [_stored_problems(file, item, prefix) for item in report.problem_files] if _wanted(file.batch) else []
     if not _settle(file, report, parts, found):
         log.warning("file %s was taken over by another worker", file.pk)
-        Discarded.objects.bulk_create(Discarded(key=item.key) for item in [*parts, *found])
+        keys = [*(part.key for part in parts), *(item.key for item in found)]
+        Discarded.objects.bulk_create(Discarded(key=key) for key in keys)
 
 
 def _wanted(batch: Batch) -> bool:
@@ -124,7 +127,7 @@ def _stored_problems(file: BatchFile, item: Any, prefix: str) -> Diagnostic:
 def _settle(file: BatchFile, report: CheckReport, parts: list[Part], found: list[Diagnostic]) -> bool:
     """Write down what checking found, if the file is still ours; the last file of a batch has it judged."""
     with transaction.atomic():
-        batch = Batch.objects.select_for_update(no_key=True).select_related(None).get(pk=file.batch_id)
+        batch = Batch.objects.select_for_update(no_key=True).only(*JUDGED).get(pk=file.batch_id)
         mine = BatchFile.objects.filter(pk=file.pk, attempt=file.attempt, checked_at=None).update(
             checked_at=Now(),
             lease_until=None,

@@ -11,15 +11,18 @@ from ingestion.models import Batch, Load
 from ingestion.models.batches import BatchQuerySet
 from ingestion.states import BatchStatus
 
+NEEDED: Final = (  # to publish a batch: rows are wide, and many are read in a minute
+    *("public_id", "organisation", "sandbox", "dataset", "load", "status", "mode", "replay"),
+    *("failures", "temporary", "alone", "output_size"),
+)
 MOST_BATCHES: Final = 100
 MOST_BYTES: Final = 64 << 20  # of staged parts: a larger batch goes alone
 
 
 def ready(dataset_id: int) -> BatchQuerySet:
     """Batches whose files have all passed, in the order of their COMPLETE."""
-    return Batch.objects.filter(
-        dataset=dataset_id, status=BatchStatus.STAGING, files_left=0, self_promoting=True
-    ).order_by("completed_at", "pk")
+    waiting = Batch.objects.filter(dataset=dataset_id, status=BatchStatus.STAGING, files_left=0, self_promoting=True)
+    return waiting.only(*NEEDED).order_by("completed_at", "pk")
 
 
 def take(dataset_id: int) -> list[Batch]:
@@ -50,7 +53,8 @@ def _next(waiting: Sequence[Batch]) -> list[Batch]:
         return []
     first = waiting[0]
     if first.load_id is not None:
-        return list(Batch.objects.filter(load=first.load_id, status=BatchStatus.STAGING).order_by("completed_at", "pk"))
+        mates = Batch.objects.filter(load=first.load_id, status=BatchStatus.STAGING)
+        return list(mates.only(*NEEDED).order_by("completed_at", "pk"))
     group = [first]
     size = first.output_size
     for batch in waiting[1:]:

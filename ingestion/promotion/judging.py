@@ -15,7 +15,7 @@ SUMMARY, UNDIAGNOSED = "INGEST-1212-400", "INGEST-1211-400"
 
 def judge(batch: Batch) -> None:
     """Decide. Call in the transaction that settles the last file, with the batch's row locked."""
-    files = list(batch.files.all())
+    files = list(batch.files.only("path", "problem", "errors", "read_count", "bad_count"))
     problems = [_problem(file, several=len(files) > 1) for file in files if file.problem]
     read, bad = sum(file.read_count for file in files), sum(file.bad_count for file in files)
     errors = problems or _row_errors(batch, files, read, bad)

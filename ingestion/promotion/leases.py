@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic, sleep
 
 from django.conf import settings
-from django.db import Error, close_old_connections, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from ingestion.errors import Fenced, TransientError
 from ingestion.models import BatchFile, Dataset
+from ingestion.promotion.keeping import kept
 from ingestion.states import BatchStatus
 
-log = logging.getLogger(__name__)
+NEEDED = (  # of a file, its batch and its dataset, to check it: rows are wide, and many are read in a minute
+    *("path", "ordinal", "size", "attempt"),
+    *("batch__organisation", "batch__sandbox", "batch__input_format", "batch__diagnostics", "batch__error_percent"),
+    *("batch__dataset__schema", "batch__dataset__key"),
+)
 FREE = Q(lease_until=None) | Q(lease_until__lt=Now())
 
 
@@ -37,7 +40,7 @@ def claim_file(file_id: int) -> BatchFile | None:
     ).update(attempt=F("attempt") + 1, worker=worker_name(), lease_until=lease_end())
     if not claimed:
         return None
-    return BatchFile.objects.select_related("batch__dataset").get(pk=file_id)
+    return BatchFile.objects.select_related("batch__dataset").only(*NEEDED).get(pk=file_id)
 
 
 def renew_file(file: BatchFile) -> bool:
@@ -81,7 +84,7 @@ def publisher_of(dataset_id: int) -> Iterator[Publisher | None]:
     token = Dataset.objects.values_list("publisher_token", flat=True).get(pk=dataset_id)
     held = Publisher(dataset=dataset_id, token=token)
     try:
-        with kept(held.renew, held.lost):
+        with kept(held.renew, lost=held.lost):
             yield held
     finally:
         Dataset.objects.filter(pk=dataset_id, publisher_token=held.token).update(publisher="", publisher_until=None)
@@ -106,30 +109,3 @@ def publisher_soon(dataset_id: int, *, seconds: float = 15) -> Iterator[Publishe
                 advice="Try again in a minute.",
             )
         sleep(0.05)
-
-
-@contextmanager
-def kept(renew: Callable[[], bool], lost: threading.Event | None = None) -> Iterator[threading.Event]:
-    """Renews a lease from a thread of its own; the event it yields is set once the lease is known to be lost."""
-    over, lost = threading.Event(), lost or threading.Event()
-
-    def run() -> None:
-        try:
-            while not over.wait(settings.LEASE_SECONDS / 4):
-                close_old_connections()
-                try:
-                    if not renew():
-                        lost.set()
-                        return
-                except Error as error:  # the database may be back before the lease ends
-                    log.warning("a lease could not be renewed: %s", type(error).__name__)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        over.set()
-        thread.join()

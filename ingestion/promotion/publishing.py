@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from time import sleep
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -28,6 +30,7 @@ from ingestion.warehouse.base import Mode, Published, PublishRequest, Span, Stag
 
 log = logging.getLogger(__name__)
 ACTOR = "publisher"
+PARTS = ("label", "number", "key", "columns", "row_count", "size", "sha256", "pages", "batch__dataset")
 PROCESSING = "140"  # the wire's code for a batch that could not be processed
 
 
@@ -40,6 +43,7 @@ def publish_ready(dataset_id: int) -> None:
                 return
             while group := grouping.take(dataset_id):
                 publish(publisher, group)
+                sleep(settings.PUBLISH_PAUSE_SECONDS)  # what becomes ready meanwhile shares the next load
 
 
 def publish(publisher: Publisher, group: Sequence[Batch]) -> None:
@@ -63,7 +67,8 @@ def _publish(publisher: Publisher, group: Sequence[Batch]) -> None:
     assert load_id is not None
     known = warehouse().published(load_id) if group[0].failures or group[0].temporary else None
     dataset = Dataset.objects.get(pk=publisher.dataset)
-    parts = list(Part.objects.filter(batch__in=group, merged_into=None).select_related("batch").order_by("number"))
+    wanted = Part.objects.filter(batch__in=group, merged_into=None)
+    parts = list(wanted.select_related("batch").only(*PARTS).order_by("number"))
     agreed = _agreed(dataset, parts)
     if known is None:
         known = _through_the_warehouse(publisher, dataset, group, parts, agreed)

@@ -21,7 +21,7 @@ def lake(settings, tmp_path, transactional_db, warehouse_url) -> Lake:
         setattr(settings, f"{name}_URL", f"file://{tmp_path}/{name.lower()}")
     settings.SCRATCH_DIR = tmp_path / "scratch"
     settings.RETRY_WAITS = (0.01, 0.01)
-    settings.WAKE_AGAIN_SECONDS = 0
+    settings.WAKE_AGAIN_SECONDS = settings.PUBLISH_PAUSE_SECONDS = 0
     yield Lake()
     rooms.warehouse().close()
 
