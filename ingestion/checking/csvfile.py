@@ -86,6 +86,10 @@ def _columns(request: CheckRequest, source: CsvText) -> list[CsvColumn]:
     return [CsvColumn(f"c{number}", name, places.get(name)) for number, name in enumerate(names)]
 
 
+class _MixedEnds(Exception):
+    """Line ends of several kinds may have made one row of several."""
+
+
 class _Conversion:
     """One way through one file."""
 
@@ -107,6 +111,8 @@ class _Conversion:
             return self._converted()
         except duckdb.InvalidInputException:
             self._refuse_failed_casts()
+        except _MixedEnds:
+            pass
         self._source.rewrite()  # line ends of several kinds, which the engine does not take
         try:
             return self._converted()
@@ -135,6 +141,10 @@ class _Conversion:
             parts = writer.write(keyed.rows, superseded=keyed.superseded, warnings=self._warnings())
         else:
             parts = writer.write(f"FROM {self._rows}", warnings=self._warnings())
+        if self._source.has_mixed_ends and not self._source.is_rewritten and self._rejects.may_have_swallowed:
+            for part in parts:
+                part.path.unlink()
+            raise _MixedEnds
         self._rejects.tell(self._problems)
         read = sum(part.extracted for part in parts) + self._problems.bad
         if not read:

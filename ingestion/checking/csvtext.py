@@ -32,6 +32,7 @@ class CsvText:
         self._delimiter = {"\\t": "\t"}.get(request.csv.delimiter, request.csv.delimiter)
         self._charset = CHARSETS.get(request.csv.charset.upper(), "")
         self._check_options()
+        self.has_mixed_ends = False
         self.nul_count = self._scan()
 
     def header(self) -> list[str]:
@@ -97,14 +98,20 @@ class CsvText:
     def _scan(self) -> int:
         """How often is U+0000 in it? Refuses what is beyond ASCII where that was declared, and text with no rows."""
         nul_count, is_blank = 0, True
+        returns = feeds = pairs = 0
+        last = b""
         with self.path.open("rb") as file:
             while block := file.read(CHUNK):
                 if self._charset == "ascii" and not block.isascii():
                     raise refuse(codes.BAD_ENCODING, name=self._request.name, expected="US-ASCII", where="")
                 nul_count += block.count(b"\0")
+                returns, feeds = returns + block.count(b"\r"), feeds + block.count(b"\n")
+                pairs += block.count(b"\r\n") + (last == b"\r" and block.startswith(b"\n"))
+                last = block[-1:]
                 is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
         if is_blank:
             raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
+        self.has_mixed_ends = returns > 0 and not (returns == pairs == feeds)
         return nul_count
 
     def _dialect(self) -> dict[str, Any]:

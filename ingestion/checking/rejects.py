@@ -13,6 +13,7 @@ from ingestion.checking.problems import LONGEST_RECORD, Problems
 
 AT_ONCE: Final = 1_000
 RAGGED: Final = ("MISSING COLUMNS", "TOO MANY COLUMNS")
+HARMLESS: Final = (*RAGGED, "INVALID ENCODING", "LINE SIZE OVER MAXIMUM")
 WHYS: Final = {
     "INVALID ENCODING": "it is not text of the declared character set",
     "LINE SIZE OVER MAXIMUM": "it is longer than one row may be",
@@ -34,6 +35,11 @@ class Rejects:
                 why = f"the quote in row {line} is never closed"
                 raise refuse(codes.DAMAGED, name=self._request.name, why=why)
             problems.reject(self._position(line), [self._fault(kind)], raw=text.encode())
+
+    @property
+    def may_have_swallowed(self) -> bool:
+        """Is there a reject that may be several rows? Line ends of another kind look so to the engine."""
+        return any(kind not in HARMLESS for _, kind, _ in self._rows())
 
     def lines(self) -> list[int]:
         """The lines of the rows that were no rows, in order."""

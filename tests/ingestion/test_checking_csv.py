@@ -1,0 +1,196 @@
+"""CSV files: preliminary checks, casts to the schema's columns, rows that are none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.checking import check, preview
+from ingestion.checking.base import CheckReport, CsvOptions, Limits
+from tests.ingestion.checking_kit import checked_bytes, problem_rows, put, reasons, request_of, sound, table_of
+
+SCHEMA = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {"type": "integer"},
+        "price": {"type": "number"},
+        "ok": {"type": "boolean"},
+        "day": {"type": "string", "format": "date"},
+        "at": {"type": "string", "format": "date-time"},
+        "name": {"type": "string"},
+    },
+}
+
+
+def checked(folder: Path, data: bytes, *, delimiter: str = ",", **told: Any) -> CheckReport:
+    options = {key: told.pop(key) for key in ("header", "charset", "quote", "escape", "null_marker") if key in told}
+    return checked_bytes(folder, data, format="csv", csv=CsvOptions(delimiter=delimiter, **options), **told)
+
+
+def test_values_are_cast_to_the_columns_of_the_schema(tmp_path: Path) -> None:
+    rows = b'id,price,ok,day,at,name,more\n1,1.50,TRUE,2024-01-31,2024-01-31T10:00:00Z,"a ""b""",x\n+2,,,,1531263959000,,\n'
+
+    table = table_of(checked(tmp_path, rows, schema=SCHEMA))
+
+    assert table.types == {
+        "id": "integer",
+        "price": "double",
+        "ok": "boolean",
+        "day": "date",
+        "at": "timestamp",
+        "name": "text",
+        "more": "text",
+    }
+    assert table.column("id") == ["1", "2"]
+    assert table.column("ok") == ["true", None]
+    assert table.column("at") == ["2024-01-31T10:00:00Z", "2018-07-10T23:05:59.000Z"]
+    assert table.column("name") == ['a "b"', None]
+
+
+def test_without_a_schema_all_columns_are_text(tmp_path: Path) -> None:
+    assert table_of(checked(tmp_path, b"a,b\n1,2024-01-01\n")).types == {"a": "text", "b": "text"}
+
+
+@pytest.mark.parametrize("cell", [b"x", b"1.5", b"9223372036854775808", b"1e3"])
+def test_a_failing_cast_fails_the_file_and_says_where(tmp_path: Path, cell: bytes) -> None:
+    report = checked(tmp_path, b"id,name\n1,x\nragged\n2,y\n" + cell + b",z\n" + cell + b",z\n", schema=SCHEMA)
+
+    assert report.problem
+    assert report.problem.code == "INGEST-1418-400"
+    assert "column id should be long, but 2 values are not; the first in row 5, 6" in report.problem.text
+    assert not report.parts
+
+
+def test_ragged_rows_are_turned_down_and_the_rest_loads(tmp_path: Path) -> None:
+    report = checked(tmp_path, b'a,b\n1,2\n3\n4,5,6\n7,"x\ny"\n8,9\n')
+
+    assert (report.read, report.bad, reasons(report)) == (5, 2, {"INGEST-1402-400": 2})
+    assert report.errors[0].rows == ("1-2",)
+    assert [row["_corrupt_record"] for row in problem_rows(report, "parsing")] == ["3", "4,5,6"]
+    assert table_of(report).column("b") == ["2", "x\ny", "9"]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "106"),
+        (b"a,b\n", "106"),
+        (b"\n", "118"),
+        (b",,\n1,2,3\n", "118"),
+        (b"a,b,a\n1,2,3\n", "INGEST-1416-400"),
+        (",".join(f"c{number}" for number in range(10_001)).encode() + b"\n", "INGEST-1415-400"),
+        (b'a,b\n1,"x\n2,y\n', "INGEST-1413-400"),
+        (b"PAR1xxxxPAR1", "INGEST-1411-400"),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, data: bytes, code: str) -> None:
+    report = checked(tmp_path, data)
+
+    assert report.problem
+    assert report.problem.code == code
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "mixed"])
+def test_line_ends_of_every_kind_keep_values_as_they_are(tmp_path: Path, ends: str) -> None:
+    data = b'\xef\xbb\xbfa,b\n1,"x\r\ny"\n2,"x\ry"\n3,"x\ny"\n4,""\n5,\n'
+    if ends != "\n":
+        data = data.replace(b"a,b\n", b"a,b\r\n").replace(b'y"\n', b'y"\r\n')
+    if ends == "\r\n":
+        data = data.replace(b'""\n5,\n', b'""\r\n5,\r\n')
+
+    report = checked(tmp_path, data)
+
+    assert sorted(map(repr, table_of(report).column("b"))) == sorted(map(repr, ["x\r\ny", "x\ry", "x\ny", "", None]))
+
+
+def test_options_are_obeyed(tmp_path: Path) -> None:
+    data = "a;b\n1;'caf\u00e9 \\' x'\n2;NULL\n".encode("latin-1")
+
+    report = checked(tmp_path, data, delimiter=";", quote="'", escape="\\", charset="ISO-8859-1", null_marker="NULL")
+
+    assert table_of(report).column("b") == ["caf\u00e9 ' x", None]
+
+
+def test_without_a_header_the_columns_are_those_of_the_schema(tmp_path: Path) -> None:
+    schema = {"properties": {"x": {"type": "integer"}, "y": {"type": "string"}}}
+
+    table = table_of(checked(tmp_path, b"1,a\n2,b\n", header=False, schema=schema))
+
+    assert (table.types, table.column("x")) == ({"x": "integer", "y": "text"}, ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ({"charset": "EBCDIC"}, "charset"),
+        ({"delimiter": "||"}, "delimiter"),
+        ({"delimiter": '"'}, "delimiter"),
+        ({"header": False}, "no names"),
+        ({"key": ("id",)}, "key"),
+    ],
+)
+def test_options_that_cannot_be_are_named(tmp_path: Path, told: dict[str, Any], word: str) -> None:
+    report = checked(tmp_path, b"a,b\n1,2\n", **told)
+
+    assert report.problem
+    assert word in report.problem.text
+
+
+def test_bytes_beyond_the_charset_are_told(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+
+    ascii_only = checked(tmp_path, b"a,b\n1,\xc3\xa9\n", charset="US-ASCII")
+    broken = checked(tmp_path / "one", b"a,b\n1,\xe9\n2,x\n")
+
+    assert ascii_only.problem
+    assert ascii_only.problem.code == "INGEST-1412-400"
+    assert (broken.bad, reasons(broken)) == (1, {"INGEST-1401-400": 1})
+
+
+def test_a_key_must_be_there_and_of_several_the_last_stays(tmp_path: Path) -> None:
+    report = checked(tmp_path, b"id,name\n1,a\n,b\n1,c\n2,d\n", schema=SCHEMA, key=("id",))
+
+    assert (report.read, report.bad, report.parts[0].superseded) == (4, 1, 1)
+    assert sorted(table_of(report).column("name")) == ["c", "d"]
+    assert problem_rows(report, "validation")[0]["name"] == "b"
+
+
+def test_zero_characters_are_removed_and_counted(tmp_path: Path) -> None:
+    table = table_of(checked(tmp_path, b"a,b\n1,x\0y\n"))
+
+    assert (table.only("b"), table.warnings) == ("xy", {("nul_removed", ""): 1})
+
+
+def test_a_huge_cell_is_one_bad_row(tmp_path: Path) -> None:
+    report = checked(tmp_path, b'a,b\n1,"' + b"x" * (5 << 20) + b'"\n2,y\n', limits=Limits(cell=1 << 20))
+
+    assert (report.read, report.bad) == (2, 1)
+    assert "longer" in report.errors[0].text
+
+
+def test_more_columns_than_a_table_has_share_one(tmp_path: Path) -> None:
+    names = ",".join(f"c{number}" for number in range(1_500))
+    values = ",".join(str(number) if number != 1_450 else "" for number in range(1_500))
+
+    table = table_of(checked(tmp_path, f"{names}\n{values}\n".encode()))
+
+    assert len(table.types) == 1_401
+    assert '"c1499":"1499"' in (table.only("_overflow") or "")
+    assert "c1450" not in (table.only("_overflow") or "")
+
+
+def test_pieces_are_one_file(tmp_path: Path) -> None:
+    pieces = [put(tmp_path, data, name=name) for name, data in (("p1", b'a,b\n1,"x'), ("p2", b'y"\n'))]
+
+    report = sound(check(request_of(tmp_path, *pieces, format="csv")))
+
+    assert table_of(report).only("b") == "xy"
+
+
+def test_a_preview_shows_the_first_rows(tmp_path: Path) -> None:
+    path = put(tmp_path, b"a;b\n1;2\n3;\n5;6\n")
+
+    found = preview(request_of(tmp_path, path, format="csv", csv=CsvOptions(delimiter=";")), 2)
+
+    assert (found.columns, found.rows) == (("a", "b"), (("1", "2"), ("3", None)))
