@@ -196,8 +196,10 @@ def _sentence(dataset: Dataset) -> str:
     if dataset.live_at is None:
         who = "its first batch has gone through" if dataset.origin == Origin.CLIENTS else "its first run has completed"
         return f"Nothing is live yet. The table appears when {who}."
-    rows = words.plural(dataset.live_rows or 0, "row")
-    return f"{rows} live in {dataset}. Load {dataset.live_load} was the last to change it."
+    rows = (
+        f"{words.plural(dataset.live_rows or 0, 'row')} {'is' if dataset.live_rows == 1 else 'are'} live in {dataset}."
+    )
+    return f"{rows} Load {dataset.live_load} was the last to add to it."
 
 
 def _facts(dataset: Dataset) -> list[tuple[str, Any]]:
@@ -246,7 +248,7 @@ def _line(batch: Any) -> dict[str, Any]:
     return {
         "badge": words.badge(batch.status),
         "link": words.batch_link(batch),
-        "from": batch.client_name or batch.created_user or words.owner_link(batch),
+        "from": batch.client_name or batch.created_user if batch.self_promoting else words.owner_link(batch),
         "read": number(batch.extracted_count),
         "bad": number(batch.rejected_count),
         "is_bad": batch.rejected_count > 0,

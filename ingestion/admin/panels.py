@@ -117,7 +117,7 @@ def _asked(entry: LogEntry) -> dict[str, Any]:
 
 def _lineage(batch: Batch, view: View) -> dict[str, Any]:
     totals = batch.parts.aggregate(count=Count("pk"), rows=Sum("row_count"), size=Sum("size"))
-    parts = batch.parts.only("number", "label", "row_count", "size", "key", "merged_into").order_by("number")
+    parts = batch.parts.only("batch", "number", "label", "row_count", "size", "key", "merged_into").order_by("number")
     page = _page(parts, PARTS_PER_PAGE, view, count=totals["count"])
     return {
         "page": page,
