@@ -29,7 +29,8 @@ def checked(folder: Path, data: bytes, *, delimiter: str = ",", **told: Any) -> 
 
 
 def test_values_are_cast_to_the_columns_of_the_schema(tmp_path: Path) -> None:
-    rows = b'id,price,ok,day,at,name,more\n1,1.50,TRUE,2024-01-31,2024-01-31T10:00:00Z,"a ""b""",x\n+2,,,,1531263959000,,\n'
+    header = b"id,price,ok,day,at,name,more\n"
+    rows = header + b'1,1.50,TRUE,2024-01-31,2024-01-31T10:00:00Z,"a ""b""",x\n+2,,,,1531263959000,,\n'
 
     table = table_of(checked(tmp_path, rows, schema=SCHEMA))
 

@@ -97,17 +97,15 @@ def test_rows_are_judged(tmp_path: Path) -> None:
 
 
 def test_values_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None:
-    rows = """SELECT * FROM (VALUES ('7', 'abc', '1e2', 1531263959000), ('x', 'abc', '5', 1),
-        ('007', 'abc', '1', 99999999999999999)) t(id, name, price, "at")"""
+    rows = """SELECT * FROM (VALUES ('007', 'abc', '1.5', 1531263959000), ('x', 'abc', '5', 1),
+        ('8', 'abc', '1', 99999999999999999)) t(id, name, price, "at")"""
 
     report = checked(tmp_path, rows, schema=SCHEMA)
 
     assert (report.bad, reasons(report)) == (2, {"INGEST-1501-400": 1, "INGEST-1502-400": 1})
-    assert (
-        table_of(report).rows
-        == [{"id": "7", "name": "abc", "price": "100", "at": "2018-07-10T23:05:59.000Z", "_part": "7"}]
-        or table_of(report).only("at") == "2018-07-10T23:05:59.000Z"
-    )
+    assert table_of(report).rows == [
+        {"id": "7", "name": "abc", "price": "1.5", "at": "2018-07-10T23:05:59.000Z", "_part": "7"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +186,7 @@ def test_damaged_files_are_refused_in_words(tmp_path: Path, change: Any, code: s
 
 def test_an_encrypted_file_is_named_so(tmp_path: Path) -> None:
     with duckdb.connect() as duck:
+        duck.execute("SET force_mbedtls_unsafe = 'true'")
         duck.execute("PRAGMA add_parquet_key('k', '0123456789112345')")
         duck.execute(
             f"COPY (SELECT 1 AS a) TO '{tmp_path / 'upload'}' (FORMAT parquet, ENCRYPTION_CONFIG {{footer_key: 'k'}})"

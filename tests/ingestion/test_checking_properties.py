@@ -155,10 +155,17 @@ def both(lines: list[str], **told: Any) -> tuple[CheckReport, CheckReport, list[
     return made[0][0], made[1][0], made[0][1], made[1][1]
 
 
+def _group(kind: str) -> str:
+    """The engine writes some numbers with a point that have none at the source: 0E0 is 0.0 there."""
+    return "number" if kind.startswith(("integer", "numeric")) else kind
+
+
 def same_tables(one: list[Table], other: list[Table]) -> None:
     assert len(one) == len(other)
     for left, right in zip(one, other, strict=True):
-        assert left.types == right.types
+        assert {source: _group(kind) for source, kind in left.types.items()} == {
+            source: _group(kind) for source, kind in right.types.items()
+        }
         for source in left.types:
             for a, b in zip(_sorted(left.column(source)), _sorted(right.column(source)), strict=True):
                 assert a == b or _same(a, _read_loosely(b))
