@@ -42,6 +42,11 @@ class StagingStore(Protocol):
         but succeeded); other bytes raise ObjectExists. Raises StagingUnavailable, DiskFull, StagingError."""
         ...
 
+    def take(self, key: str, source: Path, *, sha256: str) -> None:
+        """Like `put`, of a file that the caller has just written and hashed itself and will not change any more: the
+        store may keep the file as it is. The caller removes its own name for it."""
+        ...
+
     def put_bytes(self, key: str, data: bytes) -> None: ...
 
     def open(self, key: str) -> IO[bytes]:

@@ -34,6 +34,17 @@ class LocalStore:
         with _explained(key), source.open("rb") as stream:
             self._store(target, stream, key, sha256)
 
+    def take(self, key: str, source: Path, *, sha256: str) -> None:
+        target = self._path(key)
+        try:
+            with _explained(key), _only_once(key, target, sha256), source.open("rb") as stream:
+                os.fsync(stream.fileno())
+                _link(source, target)
+        except StagingUnavailable as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EXDEV:
+                raise
+            self.put(key, source, sha256=sha256)  # on another disk
+
     def put_bytes(self, key: str, data: bytes) -> None:
         target = self._path(key)
         with _explained(key):
@@ -80,14 +91,8 @@ class LocalStore:
             written = _copy(source, incoming)
             if written != sha256:
                 raise _changed(key)
-            _link(incoming, target)
-        except FileExistsError as error:
-            with target.open("rb") as present:
-                if hashlib.file_digest(present, "sha256").hexdigest() != sha256:
-                    raise ObjectExists(
-                        f"A different file is staged as {key} already; staged files are never overwritten.",
-                        advice="Retry the task: a new attempt writes under a name of its own.",
-                    ) from error
+            with _only_once(key, target, sha256):
+                _link(incoming, target)
         finally:
             incoming.unlink(missing_ok=True)
 
@@ -98,6 +103,20 @@ class LocalStore:
             _sweep(folder)
             self._swept = True
         return folder / uuid.uuid4().hex
+
+
+@contextmanager
+def _only_once(key: str, target: Path, sha256: str) -> Iterator[None]:
+    """A name that is taken is fine where the same bytes stand under it."""
+    try:
+        yield
+    except FileExistsError as error:
+        with target.open("rb") as present:
+            if hashlib.file_digest(present, "sha256").hexdigest() != sha256:
+                raise ObjectExists(
+                    f"A different file is staged as {key} already; staged files are never overwritten.",
+                    advice="Retry the task: a new attempt writes under a name of its own.",
+                ) from error
 
 
 def _copy(source: IO[bytes], target: Path) -> str:

@@ -58,6 +58,9 @@ class S3Store:
             with explained(self._at("writing", key)):
                 self._create(checked_key(key), stream, size, sha256)
 
+    def take(self, key: str, source: Path, *, sha256: str) -> None:
+        self.put(key, source, sha256=sha256)
+
     def put_bytes(self, key: str, data: bytes) -> None:
         with explained(self._at("writing", key)):
             self._create(checked_key(key), io.BytesIO(data), len(data), hashlib.sha256(data).hexdigest())

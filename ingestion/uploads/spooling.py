@@ -55,7 +55,7 @@ def stored(batch: Batch, blocks: Iterable[bytes], checksums: Checksums) -> Store
             size += file.write(block)
         file.flush()
         checksums.verify(digest.hexdigest())
-        store().put(key, Path(file.name), sha256=digest.hexdigest())
+        store().take(key, Path(file.name), sha256=digest.hexdigest())
     return Stored(key=key, size=size, sha256=digest.hexdigest())
 
 
