@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = {
     "api_to_warehouse": "API → live table, against psql's \\copy of the same rows as a ready CSV",
     "memory": "peak memory of a worker at 1 and 5 million rows",
+    "bulk_batches": "a client batch of a million rows, validated, to live, against psql's \\copy",
     "batches": "client batches of ten records: 2,000 a minute on Postgres and Redis",
     "one_page": "one page, one endpoint: from request to live, embedded",
 }
