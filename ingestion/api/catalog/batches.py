@@ -15,6 +15,7 @@ from ingestion.api.catalog.base import CatalogView
 from ingestion.api.catalog.fields import BATCH
 from ingestion.models import Batch
 
+TIMES: Final = ("created", "createdAfter", "createdBefore")
 VALUES_AT_MOST: Final = 1_000
 
 
@@ -25,7 +26,9 @@ class Batches(CatalogView):
     def get(self, request: Request) -> Response:
         """Batches by their id, the newest first. `{}` when there is none."""
         wanted = asked.read(lists.query_of(request))
-        keys = lists.numbers(self.batches, BATCH, wanted)
+        is_by_time = any(condition.name in TIMES for condition in wanted.conditions)
+        newest_first = ("-created_at", "-pk") if is_by_time else ("-pk",)  # each by an index of its own
+        keys = lists.numbers(self.batches, BATCH, wanted, usual=newest_first)
         rows = lists.in_order(wire.shown(self.batches), keys)
         return Response(lists.told(rows, wire.batch_json, wanted))
 

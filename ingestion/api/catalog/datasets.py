@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from ingestion.api import wire
 from ingestion.api.catalog import asked, described, documents, lists, patches, preconditions
 from ingestion.api.catalog.base import CatalogView
 from ingestion.api.catalog.fields import DATASET
-from ingestion.models import Dataset
+from ingestion.models import Batch, Dataset
 from ingestion.uploads.finding import actor_of
 
 OBSERVABLE: Final = "observableSchema"
@@ -153,7 +154,7 @@ class LastBatches(CatalogView):
         """By dataset: its newest batch, its newest one that succeeded, its newest one that failed."""
         query = lists.query_of(request)
         wanted = asked.read(query, besides=("dataSetId", "lastBatchStatus"))
-        rows = self.datasets.filter(batches__isnull=False).distinct()
+        rows = self.datasets.filter(Exists(Batch.objects.filter(dataset=OuterRef("pk"))))
         if ids := [each.strip() for value in query.get("dataSetId", ()) for each in value.split(",") if each.strip()]:
             rows = rows.filter(public_id__in=[each for each in ids if "\0" not in each])
         if words := query.get("lastBatchStatus"):
