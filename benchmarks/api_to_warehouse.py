@@ -20,11 +20,11 @@ def ready_csv(path: Path, rows: int) -> list[str]:
         writer = csv.writer(file)
         for row in expected.bench_rows(1, rows):
             names = names or list(row)
-            writer.writerow(["\\N" if value is None else _plain(value) for value in row.values()])
+            writer.writerow(["\\N" if value is None else plain(value) for value in row.values()])
     return names
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -10,56 +10,53 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
-from benchmarks.api_to_warehouse import copy_seconds, ready_csv
+from benchmarks.api_to_warehouse import copy_seconds, plain, ready_csv
 from benchmarks.rig import ROOT, Rig, rig, spread, table
-from runs.demo import expected
+from runs.demo import bench, expected
 
 
-def schema_of(sample: dict[str, Any]) -> dict[str, Any]:
-    """A schema that has something to check in every row: types, required fields, an enumeration's like, ranges."""
-    properties: dict[str, Any] = {}
-    for name, value in sample.items():
-        if name.endswith("_at"):
-            properties[name] = {"type": "string", "format": "date-time"}
-        elif isinstance(value, bool):
-            properties[name] = {"type": "boolean"}
-        elif isinstance(value, int):
-            properties[name] = {"type": "integer", "minimum": 0}
-        elif isinstance(value, str):
-            properties[name] = {"type": "string", "maxLength": 1000}
-        else:
-            properties[name] = {"type": "number"}
-    return {"type": "object", "required": ["id"], "properties": properties}
+def schema_of(record: dict[str, Any]) -> dict[str, Any]:
+    """A schema with something to check in every field: types, a required field, formats, lengths, ranges."""
+    return {"type": "object", "required": ["id"], "properties": {name: _told(name, v) for name, v in record.items()}}
 
 
-def files(folder: Path, rows: int, schema: dict[str, Any]) -> Iterator[tuple[str, Path]]:
-    """The same rows in three formats, flat."""
-    lines, table_, parquet = (folder / f"rows.{kind}" for kind in ("jsonl", "csv", "parquet"))
-    with lines.open("w") as json_file, table_.open("w", newline="") as csv_file:
+def _told(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {"type": "object", "properties": {key: _told(key, item) for key, item in value.items()}}
+    if isinstance(value, list):
+        return {"type": "array", "items": {"type": "string"}}
+    if name.endswith("_at"):
+        return {"type": "string", "format": "date-time"}
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, int):
+        return {"type": "integer", "minimum": 0}
+    return {"type": "number"} if isinstance(value, float | Decimal) else {"type": "string", "maxLength": 1000}
+
+
+def files(folder: Path, rows: int) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """The same records in three formats, with their schemas; in the CSV they are flat."""
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    lines, delimited, parquet = (folder / f"rows.{kind}" for kind in ("jsonl", "csv", "parquet"))
+    with lines.open("wb") as json_file, delimited.open("w", newline="") as csv_file:
         writer = csv.writer(csv_file)
-        writer.writerow(schema["properties"])
-        for row in expected.bench_rows(1, rows):
-            plain = {name: _json(value) for name, value in row.items() if value is not None}
-            json_file.write(json.dumps(plain) + "\n")
-            writer.writerow("" if value is None else _json(value) for value in row.values())
-    kinds = {"integer": "BIGINT", "boolean": "BOOLEAN", "number": "DECIMAL(18,4)"}
-    columns = {
-        name: "TIMESTAMPTZ" if told.get("format") else kinds.get(told["type"], "VARCHAR")
-        for name, told in schema["properties"].items()
-    }
-    duckdb.sql(
-        f"COPY (SELECT * FROM read_json('{lines}', columns = {columns})) TO '{parquet}' (FORMAT parquet)"
-    )
-    yield from (("json", lines), ("csv", table_), ("parquet", parquet))
-
-
-def _json(value: Any) -> Any:
-    return value if isinstance(value, str | int | bool) else float(value)
+        for number, row in enumerate(expected.bench_rows(1, rows), 1):
+            if number == 1:
+                writer.writerow(row)
+            json_file.write(encode(bench.record(number)) + b"\n")
+            writer.writerow("" if value is None else plain(value) for value in row.values())
+    duckdb.sql(f"COPY (SELECT * FROM read_json('{lines}', format = 'newline_delimited')) TO '{parquet}'")
+    whole = next(record for record in map(bench.record, range(1, 1000)) if None not in record.values())
+    flat = next(row for row in expected.bench_rows(1, 1000) if None not in row.values())
+    yield from (("json", lines, schema_of(whole)), ("parquet", parquet, schema_of(whole)))
+    yield "csv", delimited, schema_of(flat)
 
 
 def run(rig: Rig, *, kind: str, path: Path, schema: dict[str, Any], database: str, rows: int) -> dict[str, Any]:
@@ -92,14 +89,13 @@ def main(arguments: list[str]) -> int:
         ready = r.folder / "ready.csv"
         ready_csv(ready, options.rows)
         sample = {key: "" if value is None else value for key, value in next(expected.bench_rows(1, 1)).items()}
-        schema = schema_of(sample)
         ratios: dict[str, list[float]] = {}
         rates: dict[str, list[float]] = {}
-        made = list(files(r.folder, options.rows, schema))
+        made = list(files(r.folder, options.rows))
         for number in range(options.pairs):
             limit = options.rows / copy_seconds(r, ready, sample)
             rates.setdefault("psql \\copy", []).append(limit)
-            for kind, path in made:
+            for kind, path, schema in made:
                 name = f"bulk{number}{kind}"
                 done = run(
                     r,
