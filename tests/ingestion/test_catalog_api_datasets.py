@@ -138,6 +138,14 @@ def test_tables_of_one_name_are_kept_apart(program):
     assert tables == [["survey_responses"], ["survey_responses_2"], ["survey_responses_3"]]
 
 
+def test_a_name_taken_at_the_same_moment_is_looked_for_again(program, monkeypatch):
+    created(program)
+    names = iter(["survey_responses", "survey_responses", "survey_responses_2"])  # as others' commits appear
+    monkeypatch.setattr("ingestion.cataloguing.verbs.free_table", lambda *_: next(names))
+
+    assert Dataset.objects.get(public_id=created(program)).name == "survey_responses_2"
+
+
 def test_a_table_may_be_named_by_its_tag(program):
     public_id = created(program, tags={"adobe/pqs/table": ["Responses"]})
 

@@ -134,6 +134,17 @@ def test_deleting_aborts_a_batch_that_is_loading(program):
     assert batch.status == "aborted"
 
 
+def test_deleting_takes_back_a_batch_that_is_live(program):
+    batch = make.batch(make.dataset(live_rows=0), load=None)  # all of its rows were bad: nothing of it was published
+
+    for _ in range(2):
+        assert program.send("delete", f"/batches/{batch.public_id}").status_code == 200
+
+    batch.refresh_from_db()
+    assert batch.status == "inactive"
+    assert batch.events.get().actor == "reader@techacct"
+
+
 @pytest.mark.parametrize("status", ["inactive", "retained", "archived", "deleted"])
 def test_deleting_what_was_taken_back_changes_nothing(program, status):
     batch = make.batch(status=status)

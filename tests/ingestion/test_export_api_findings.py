@@ -7,6 +7,7 @@ import pytest
 
 from ingestion import rooms
 from tests.ingestion import catalog_kit as make
+from tests.ingestion.warehouse_kit import Bare, Load, columns
 
 pytestmark = pytest.mark.django_db
 PARSING = b'{"_errors": [{"code": "1401", "message": "m"}], "_corrupt_record": "{x", "_filename": "a.json"}\n'
@@ -184,9 +185,15 @@ def test_a_preview_of_what_is_not_live_yet_is_empty_and_asks_no_warehouse(progra
 
 def test_a_preview_through_the_real_warehouse(program, settings, tmp_path):
     settings.WAREHOUSE_URL = f"duckdb://{tmp_path}/warehouse.duckdb?memory_limit=512MB&threads=1"
-    dataset = make.dataset(live_load=7)
+    layout = columns(id="integer", price="numeric(38,2)", name="text")
+    dataset = make.dataset(live_load=1, blueprint=[column.to_json() for column in layout])
+    target = dataset.target(dataset.columns)
+    Load(1, [[number, Bare(f"{number}.10"), "é"] for number in range(150)], layout, target=target).run(
+        rooms.warehouse()
+    )
 
-    answer = program.export(f"/datasets/{dataset.public_id}/preview")
+    answer = program.export(f"/datasets/{dataset.public_id}/preview").json()
     rooms.warehouse().close()
 
-    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert answer["_page"] == {"limit": 100, "count": 100}
+    assert {"id": 7, "price": "7.1", "name": "é"} in answer["data"]
