@@ -14,6 +14,7 @@ from ingestion.checking.jsonfile import check_json
 from ingestion.checking.looks import refuse_other_formats
 from ingestion.checking.parquetfile import check_parquet
 from ingestion.checking.sizes import spoken
+from ingestion.checking.tabular import swept
 from ingestion.errors import DataFault
 from ingestion.formats.duck import MEMORY
 
@@ -25,14 +26,18 @@ READERS: Final[Mapping[str, Callable[[CheckRequest], CheckReport]]] = {
 
 
 def check(request: CheckRequest) -> CheckReport:
-    """Check and convert one file, in this process. Safe to repeat. What is wrong with the file is in the report; raises
-    ValueError for a format that nobody knows, and OSError where the trouble is the machine's."""
+    """Check and convert one file, in this process. Safe to repeat; the folder must be there and this file's own.
+
+    What is wrong with the file is in the report. Raises ValueError for a format that nobody knows, and OSError where
+    the trouble is the machine's.
+    """
     reader = READERS.get(request.format)
     if reader is None:
         raise ValueError(f"unknown format {request.format!r}: use one of {', '.join(READERS)}")
     try:
-        refuse_other_formats(request)
-        return reader(request)
+        with swept(request.folder):
+            refuse_other_formats(request)
+            return reader(request)
     except FileRefused as refused:
         return CheckReport(problem=refused.problem)
     except DataFault as fault:

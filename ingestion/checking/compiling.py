@@ -11,11 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from ingestion.checking.patterns import PatternProblem, compile_pattern
-from ingestion.checking.references import Unresolved, flatten
+from ingestion.checking.references import Steps, Unresolved, flatten
 from ingestion.checking.schema import ANY, INTEGERS, Constraints, Place, Schema, SchemaProblem
 
 DEEPEST: Final = 60
 MOST_PLACES: Final = 10_000
+TOO_OLD: Final = "http://json-schema.org/draft-03/"  # its types are others
 REFUSED: Final = frozenset(
     {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "patternProperties"}
     | {"propertyNames", "contains", "prefixItems", "additionalItems", "unevaluatedProperties", "unevaluatedItems"}
@@ -43,10 +44,13 @@ Problems = list[tuple[str, str]]
 
 def compile_schema(schema: Mapping[str, Any]) -> Schema:
     """Check a schema and make it ready. Raises SchemaProblem with everything that is wrong, by path."""
-    problems = list(_breaches(schema))
-    if problems:
-        raise SchemaProblem(problems)
-    return compile_checked(schema)
+    try:
+        problems = list(_breaches(schema))
+        if problems:
+            raise SchemaProblem(problems)
+        return compile_checked(schema)
+    except RecursionError as error:
+        raise SchemaProblem([("", "the schema is nested too deeply")]) from error
 
 
 def compile_checked(schema: Mapping[str, Any]) -> Schema:
@@ -68,6 +72,10 @@ def _compiled(text: bytes) -> Schema:
 
 def _breaches(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the schema's own meta-schema says."""
+    dialect = schema.get("$schema", "")
+    if not isinstance(dialect, str) or dialect.startswith(TOO_OLD):
+        yield "/$schema", "it must name a draft of JSON Schema, the fourth or a later one"
+        return
     from jsonschema import Draft202012Validator, validators  # costs 100 ms, and only those who make datasets need it
 
     checker = validators.validator_for(schema, default=Draft202012Validator)
@@ -82,6 +90,7 @@ class _Compiler:
         self.document = document
         self.problems: Problems = []
         self.count = 0
+        self.steps = Steps()
 
     def place(self, node: Any, path: tuple[str, ...], at: str, depth: int = 0) -> Place:
         self.count += 1
@@ -92,7 +101,7 @@ class _Compiler:
         if node is True or node == {}:
             return Place(path=path)
         try:
-            flat = flatten(node, self.document)
+            flat = flatten(node, self.document, self.steps)
         except Unresolved as problem:
             self.problems.append((at, str(problem)))
             return Place(path=path)
@@ -150,7 +159,7 @@ class _Compiler:
         return ANY, frozenset(KINDS.get(word, word) for word in words)
 
     def _xdm_type(self, word: Any, at: str) -> str:
-        if word not in XDM_TYPES:
+        if not isinstance(word, str) or word not in XDM_TYPES:
             known = ", ".join(sorted(XDM_TYPES))
             self.problems.append((f"{at}/meta:xdmType", f"the type is unknown: use one of {known}"))
             return ANY

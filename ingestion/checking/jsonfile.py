@@ -69,7 +69,8 @@ def _spools(request: CheckRequest) -> Iterator[Path]:
                 file.close()
                 yield path
                 file, size = path.open("wb"), 0
+        file.close()
+        if size:
+            yield path
     finally:
         file.close()
-    if size:
-        yield path

@@ -16,7 +16,7 @@ from ingestion.checking.looks import refuse_other_formats
 from ingestion.checking.parquetfile import sources_of
 from ingestion.checking.parquettypes import reading, rows_of
 from ingestion.checking.reading import StrictDecoder
-from ingestion.checking.tabular import joined
+from ingestion.checking.tabular import joined, swept
 from ingestion.formats.base import TableSpec
 from ingestion.formats.decode import Unreadable
 from ingestion.formats.duck import private_duck
@@ -30,8 +30,9 @@ SLACK: Final = 1000  # lines that may be passed over because they cannot be read
 def preview(request: CheckRequest, rows: int) -> Preview:
     """The first `rows` rows (at most 100) that can be read."""
     try:
-        refuse_other_formats(request)
-        return READERS[request.format](request, max(0, min(rows, MOST_ROWS)))
+        with swept(request.folder):
+            refuse_other_formats(request)
+            return READERS[request.format](request, max(0, min(rows, MOST_ROWS)))
     except FileRefused as refused:
         return Preview(columns=(), rows=(), problem=refused.problem)
 

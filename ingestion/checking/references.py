@@ -1,9 +1,11 @@
 """One node of a schema with its references followed and its `allOf` merged: a plain mapping of keywords. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 LONGEST_CHAIN: Final = 40
+MOST_STEPS: Final = 50_000  # of one schema: parts that refer to each other twice double with every step
 TIGHTER: Final = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
@@ -14,8 +16,21 @@ class Unresolved(Exception):
     """A reference or a merge that cannot be made; the argument says why."""
 
 
-def flatten(node: Any, document: Mapping[str, Any], *, chain: int = 0) -> dict[str, Any]:
+@dataclass
+class Steps:
+    """How many nodes of one schema were looked at."""
+
+    taken: int = 0
+
+    def take(self) -> None:
+        self.taken += 1
+        if self.taken > MOST_STEPS:
+            raise Unresolved("the schema refers to its own parts too often")
+
+
+def flatten(node: Any, document: Mapping[str, Any], steps: Steps, *, chain: int = 0) -> dict[str, Any]:
     """The node's own keywords and those it refers to, as one. Raises Unresolved."""
+    steps.take()
     if chain > LONGEST_CHAIN:
         raise Unresolved("the references go round in circles")
     if node is True:
@@ -26,7 +41,7 @@ def flatten(node: Any, document: Mapping[str, Any], *, chain: int = 0) -> dict[s
     parts = [_lookup(node["$ref"], document)] if "$ref" in node else []
     parts += [*node.get("allOf", ()), *_nullable(node, "anyOf"), *_nullable(node, "oneOf")]
     for part in parts:
-        flat = _merged(flat, flatten(part, document, chain=chain + 1))
+        flat = _merged(flat, flatten(part, document, steps, chain=chain + 1))
     return flat
 
 

@@ -4,6 +4,7 @@ that memory does not grow with the file.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from ingestion.formats.rows import OVERFLOW
 from ingestion.formats.shape import MOST_COLUMNS
 
 PLAIN_SIZE: Final = 128 << 20  # of one part before it is packed; a quarter of it after
+SCRATCH: Final = ("joined", "rewritten.csv", "checked.jsonl", "washed.jsonl")
 QUOTED: Final = ("text", "json")
 
 
@@ -120,6 +122,16 @@ def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk if chunk.endswith(b"\n") else chunk + file.readline()
+
+
+@contextmanager
+def swept(folder: Path) -> Iterator[None]:
+    """Leaves no scratch files in the folder, whatever happens."""
+    try:
+        yield
+    finally:
+        for name in SCRATCH:
+            (folder / name).unlink(missing_ok=True)
 
 
 def joined(request: CheckRequest) -> Path:

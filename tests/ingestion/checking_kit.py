@@ -42,6 +42,8 @@ def sound(report: CheckReport) -> CheckReport:
     if report.problem:
         assert not report.parts
         return report
+    left = {path.name for path in next(iter([*report.parts, *report.problem_files])).path.parent.iterdir()}
+    assert left == {made.path.name for made in [*report.parts, *report.problem_files]}, "scratch files were left"
     superseded = sum(part.superseded for part in report.parts)
     assert report.read == sum(part.rows for part in report.parts) + report.bad + superseded
     assert sum(file.rows for file in report.problem_files if file.kind != "sample") == report.bad
