@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from ingestion.refusals import Refused, Why
 
-BLOCK: Final = 1 << 18
+BLOCK: Final = 1 << 20  # as much as gunicorn takes from a socket at once
 DOCUMENT_LIMIT: Final = 5 << 20  # bytes of a JSON body
 UNSENDABLE: Final = (
     "The request's body did not arrive whole: {seen:,} bytes of {said}. Nothing was stored; send it again."
