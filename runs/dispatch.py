@@ -20,6 +20,7 @@ ROUTES: dict[TaskKind, tuple[str, str]] = {  # kind → actor, queue
 
 def wake(task_id: int, kind: str) -> None:
     """Send the wake-up once the surrounding transaction has committed."""
+
     def tell() -> None:
         send(task_id, kind)
 

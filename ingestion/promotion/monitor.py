@@ -11,9 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.expressions import CombinedExpression, ExpressionWrapper
-from django.db.models.fields import DateTimeField
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from ingestion import dispatch, lifecycle
@@ -114,9 +113,12 @@ def _abandon(pk: int) -> bool:
 
 def _expired() -> list[Batch]:
     """Live batches older than their dataset keeps them."""
-    day = ExpressionWrapper(Now() - F("dataset__retention_days") * timedelta(days=1), output_field=DateTimeField())
-    live = Batch.objects.filter(status=BatchStatus.SUCCESS, self_promoting=True, dataset__retention_days__isnull=False)
-    return list(live.filter(finished_at__lt=day).select_related("dataset")[:AT_ONCE])
+    keeping = Dataset.objects.filter(retention_days__isnull=False, batches__status=BatchStatus.SUCCESS).distinct()
+    expired: list[Batch] = []
+    for dataset, days in keeping.values_list("pk", "retention_days"):
+        live = Batch.objects.filter(dataset=dataset, status=BatchStatus.SUCCESS, self_promoting=True)
+        expired += live.filter(finished_at__lt=_ago((days or 0) * 86_400)).select_related("dataset")[:AT_ONCE]
+    return expired
 
 
 def _expire(batch: Batch) -> bool:

@@ -13,10 +13,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from connectors.models import Connector, DataSource
+from ingestion.states import BatchStatus
 from runs.demo.running import DemoServerError, RunningServer, start_server
 from runs.lifecycle.ending import cancel
 from runs.lifecycle.starting import Asked, request
 from runs.local import wait_for, workers
+from runs.management.batches import push
 from runs.management.serving import free_port, serve
 from runs.models import Run
 from runs.states import RunMode, RunStatus
@@ -39,6 +41,7 @@ class Command(BaseCommand):
         try:
             with start_server() as api, workers():
                 self._runs(api)
+                self._batches()
                 if not options["no_serve"]:
                     serve(self.stdout, host="127.0.0.1", port=free_port("127.0.0.1", options["port"]))
         except DemoServerError as error:
@@ -79,6 +82,15 @@ class Command(BaseCommand):
         cancel(running.pk, actor="demo")
         for run in (running, rejected, failed):
             self._say(wait_for(run.pk, seconds=PATIENCE))
+
+    def _batches(self) -> None:
+        self.stdout.write("A program pushes batches:")
+        for batch in push():
+            live = batch.staged_count if batch.status == BatchStatus.SUCCESS else 0
+            self.stdout.write(
+                f"  Batch {batch.public_id}: {batch.status}. {batch.extracted_count:,} rows read, "
+                f"{batch.rejected_count:,} turned down, {live:,} made live in {batch.dataset}"
+            )
 
     def _say(self, run: Run) -> None:
         self.stdout.write(f"Run {run.pk} of “{run.source}”, {run.mode}: {run.get_status_display()}. {run.outcome}")
