@@ -16,7 +16,7 @@ from typing import Final
 from ingestion.checking.base import CheckRequest, Limits
 from ingestion.checking.checks import check
 from ingestion.checking.previews import preview
-from ingestion.checking.wire import ASKS, SIZE, Answer, Ask, framed, write_all
+from ingestion.checking.wire import ASKS, SIZE, TAKEN, Answer, Ask, framed, write_all
 
 PR_SET_PDEATHSIG: Final = 1
 ROOM: Final = 256 << 20  # what libraries set aside without using it; the parent watches what is used
@@ -30,6 +30,7 @@ def main(parent: int) -> None:
     os.dup2(2, 1)  # whatever a library prints must not mix with answers
     while header := _read(source, SIZE):
         ask = ASKS.decode(_read(source, int.from_bytes(header, "big")))
+        write_all(target, TAKEN)
         write_all(target, framed(_answered(ask)))
 
 

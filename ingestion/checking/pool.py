@@ -70,17 +70,23 @@ class Pool:
         if os.getpid() != self._pid:
             self._reset()
         with self._slots:
-            child = self._taken()
-            try:
-                answer = child.ask(ask)
-            except Ended as ended:
-                child.kill()
-                return ended
-            except BaseException:  # an answer may come that nobody waits for any more
-                child.kill()
-                raise
-            self._give_back(child)
-        return answer.report or answer.preview or answer.failure
+            found = self._asked(ask)
+            if isinstance(found, Ended) and not found.had_begun:  # it had died while it was idle
+                found = self._asked(ask)
+        return found if isinstance(found, Ended) else found.report or found.preview or found.failure
+
+    def _asked(self, ask: Ask) -> Answer | Ended:
+        child = self._taken()
+        try:
+            answer = child.ask(ask)
+        except Ended as ended:
+            child.kill()
+            return ended
+        except BaseException:  # an answer may come that nobody waits for any more
+            child.kill()
+            raise
+        self._give_back(child)
+        return answer
 
     def _taken(self) -> Child:
         with self._lock:

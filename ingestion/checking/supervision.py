@@ -10,21 +10,22 @@ from time import monotonic
 from typing import Final
 
 from ingestion.checking.base import Limits
-from ingestion.checking.wire import ANSWERS, LARGEST, SIZE, Answer, Ask, framed, write_all
+from ingestion.checking.wire import ANSWERS, LARGEST, SIZE, TAKEN, Answer, Ask, framed, write_all
 
 WATCH_EVERY: Final = 50  # milliseconds
 CHUNK: Final = 1 << 16
+START: Final = len(TAKEN) + SIZE
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SYSTEMROOT")  # of the environment: no addresses
 OTHERS_KILL: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Ended(Exception):
-    """The child did not answer. `cause`: memory, time, killed or crashed."""
+    """The child did not answer. `cause`: memory, time, killed or crashed; `had_begun`: had it taken the work?"""
 
-    def __init__(self, cause: str, why: str = "") -> None:
+    def __init__(self, cause: str, why: str = "", *, had_begun: bool = True) -> None:
         super().__init__(cause)
-        self.cause, self.why = cause, why
+        self.cause, self.why, self.had_begun = cause, why, had_begun
 
 
 class Child:
@@ -62,23 +63,23 @@ class Child:
         try:
             write_all(self._input, framed(ask))
         except BrokenPipeError as error:
-            raise self._ended() from error
+            raise self._ended(had_begun=False) from error
         return ANSWERS.decode(self._receive(ask.request.limits))
 
     def _receive(self, limits: Limits) -> bytes:
         deadline = monotonic() + limits.seconds
         data = bytearray()
-        while len(data) < SIZE or len(data) < SIZE + (length := int.from_bytes(data[:SIZE], "big")):
+        while len(data) < START or len(data) < START + (length := int.from_bytes(data[len(TAKEN) : START], "big")):
             if not self._poll.poll(WATCH_EVERY):
                 self._look(limits, deadline)
                 continue
             some = os.read(self._output, CHUNK)
             if not some:
-                raise self._ended()
+                raise self._ended(had_begun=bool(data))
             data += some
             if len(data) > LARGEST:
                 raise Ended("crashed", "its answer was too long")
-        return bytes(data[SIZE : SIZE + length])
+        return bytes(data[START : START + length])
 
     def _look(self, limits: Limits, deadline: float) -> None:
         if monotonic() > deadline:
@@ -86,12 +87,12 @@ class Child:
         if memory_of(self.pid) > limits.memory:
             raise Ended("memory")
 
-    def _ended(self) -> Ended:
+    def _ended(self, *, had_begun: bool) -> Ended:
         code = self._process.wait()
         if code >= 0:
-            return Ended("killed", f"it ended with code {code}")
+            return Ended("killed", f"it ended with code {code}", had_begun=had_begun)
         why = f"signal {signal.Signals(-code).name}"
-        return Ended("killed" if -code in OTHERS_KILL else "crashed", why)
+        return Ended("killed" if -code in OTHERS_KILL else "crashed", why, had_begun=had_begun)
 
     def end(self) -> None:
         """Let an idle child go: its input ends, and so does it."""

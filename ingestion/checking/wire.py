@@ -12,6 +12,7 @@ import msgspec
 from ingestion.checking.base import CheckReport, CheckRequest, Preview
 
 SIZE: Final = 8  # bytes of the length
+TAKEN: Final = b"\x06"  # the child has the work, and may have begun; stands before its answer
 LARGEST: Final = 256 << 20
 
 
