@@ -214,6 +214,7 @@ def _facts(batch: Batch, now: datetime) -> list[tuple[str, Any]]:
         ("Took", words.lasted(batch, now=now)),
         *([("Tried again", exact(batch.not_before))] if again else []),
         *([("Setbacks", number(batch.failures))] if batch.failures else []),
+        *([("Replaced by", words.batch_link(batch.successor))] if batch.successor else []),
         ("Table", str(batch.dataset)),
         ("Rows are", MODES.get(batch.mode, batch.mode)),
         ("Window", f"{batch.cursor} from {batch.window_from}" if batch.window_from else "Everything")
