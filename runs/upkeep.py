@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from ingestion import loading
 from ingestion import upkeep as janitor
+from ingestion.access.clients import clear_expired
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
@@ -77,6 +78,7 @@ def tidy() -> Counter[str]:
         "diagnostics": janitor.delete_diagnostics,
         "discarded": janitor.delete_discarded,
         "put_away": archive.put_away,
+        "tokens": clear_expired,
         "data_loads": partial(open_data_loads, within=timedelta(days=30)),
     }
     for name, job in jobs.items():

@@ -361,10 +361,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='batch',
-            index=models.Index(fields=['dataset', 'status'], name='batches_by_status'),
-        ),
-        migrations.AddIndex(
-            model_name='batch',
             index=models.Index(condition=models.Q(('self_promoting', True), ('status__in', ['loaded', 'loading', 'retrying', 'staging', 'stalled'])), fields=['status', 'not_before'], name='open_client_batches'),
         ),
         migrations.AddConstraint(
@@ -410,5 +406,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='batch',
             index=models.Index(fields=['-finished_at'], name='batches_by_end'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(fields=['organisation', 'sandbox', '-created_at', '-id'], name='batches_by_time'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(fields=['dataset', '-id'], name='batches_of_a_dataset'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=models.Index(fields=['dataset', 'status', '-id'], name='batches_by_status'),
         ),
     ]

@@ -103,7 +103,9 @@ class Batch(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["organisation", "sandbox", "-id"], name="batches_of_a_sandbox"),
-            models.Index(fields=["dataset", "status"], name="batches_by_status"),
+            models.Index(fields=["organisation", "sandbox", "-created_at", "-id"], name="batches_by_time"),
+            models.Index(fields=["dataset", "-id"], name="batches_of_a_dataset"),
+            models.Index(fields=["dataset", "status", "-id"], name="batches_by_status"),
             models.Index(fields=["-finished_at"], name="batches_by_end"),
             models.Index(
                 fields=["status", "not_before"],

@@ -67,6 +67,11 @@ def _publish(publisher: Publisher, group: Sequence[Batch]) -> None:
     assert load_id is not None
     known = warehouse().published(load_id) if group[0].failures or group[0].temporary else None
     dataset = Dataset.objects.get(pk=publisher.dataset)
+    if dataset.deleted_at is not None:
+        raise SchemaFault(
+            f"The dataset {dataset.title or dataset.name} was deleted while the batch was on its way.",
+            advice="Send the data to another dataset.",
+        )
     wanted = Part.objects.filter(batch__in=group, merged_into=None)
     parts = list(wanted.select_related("batch").only(*PARTS).order_by("number"))
     agreed = _agreed(dataset, parts)

@@ -13,8 +13,8 @@ from tests.chaos.house import ROOT
 pytestmark = pytest.mark.xdist_group("chaos")
 
 
-def kills(*arguments: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.chaos.kills", *arguments]
+def kills(*arguments: str, of: str = "kills") -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", f"tests.chaos.{of}", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     assert done.stdout.strip(), done.stderr[-3000:]
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
@@ -40,3 +40,24 @@ def test_a_build_without_the_fence_is_caught():
             assert code == 1
             return
     raise AssertionError("four runs without a fence, and the harness saw nothing wrong")
+
+
+def test_20_kills_over_100_batches_lose_and_double_no_row():
+    code, answer = kills("--batches", "100", "--kills", "20", "--seed", "1", of="batch_kills")
+
+    print(answer)
+    assert answer["kills"] == 20
+    assert answer["statuses"] == {"success": 90, "failed": 10}
+    assert answer["wrong"] == []
+    assert code == 0
+
+
+def test_a_build_that_forgets_the_load_of_a_broken_publish_is_caught():
+    for seed in ("1", "2", "3"):
+        code, answer = kills(
+            "--batches", "80", "--kills", "20", "--seed", seed, "--mutant", "new_load", of="batch_kills"
+        )
+        if answer["wrong"]:
+            assert code == 1
+            return
+    raise AssertionError("three times a load was forgotten, and the harness saw nothing wrong")

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ django.setup()
 
 import dramatiq
 
+from ingestion.models import Batch
+from ingestion.promotion import grouping, publishing
 from runs.lifecycle import working
 from runs.models import Task
 from runs.stages import extraction
@@ -42,7 +45,30 @@ def _forgetting(move: Callable[..., bool]) -> Callable[..., bool]:
     return moved
 
 
-MUTANTS = {"none": lambda: None, "no_fence": without_fence}
+def with_a_new_load_for_each_try() -> None:
+    """Client batches whose publish was broken off are published again as another load, which the ledger cannot know."""
+    taken = grouping.take
+
+    def take(dataset_id: int) -> list[Batch]:
+        waiting = grouping.ready(dataset_id).exclude(load=None)
+        Batch.objects.filter(pk__in=list(waiting.values_list("pk", flat=True))).update(load=None)
+        return taken(dataset_id)
+
+    grouping.take = take
+
+
+def _slowly(settle: Callable[..., None]) -> Callable[..., None]:
+    """A longer moment between a publish and the word of it, so that kills find it."""
+
+    def settled(*arguments: Any) -> None:
+        time.sleep(0.2)
+        settle(*arguments)
+
+    return settled
+
+
+publishing.settle = _slowly(publishing.settle)
+MUTANTS = {"none": lambda: None, "no_fence": without_fence, "new_load": with_a_new_load_for_each_try}
 
 
 def main(mutant: str) -> None:
