@@ -12,6 +12,7 @@ from ingestion.refusals import Refused, Why
 
 BLOCK: Final = 1 << 20  # as much as gunicorn takes from a socket at once
 DOCUMENT_LIMIT: Final = 5 << 20  # bytes of a JSON body
+DEEPEST: Final = 150  # a schema's fields, 60 deep, take two levels each
 UNSENDABLE: Final = (
     "The request's body did not arrive whole: {seen:,} bytes of {said}. Nothing was stored; send it again."
 )
@@ -98,14 +99,27 @@ def parsed(request: HttpRequest) -> Any:
         raise Refused(Why.INVALID, "A valid content-type must be specified: send the JSON itself, not a form.")
     raw = Body(request, limit=DOCUMENT_LIMIT, what="A JSON body").read()
     try:
-        found = json.loads(raw, parse_constant=_no_number)
+        found = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_number)
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate or 1e999 cannot be stored
     except (ValueError, RecursionError) as error:
         said = f"The body is not JSON that can be read: {_reason(error)}."
         raise Refused(Why.INVALID, said) from error
+    if _is_deep(found):
+        raise Refused(Why.INVALID, f"The body is nested more than {DEEPEST} deep.")
     if b"\\u0000" in raw and _holds_nul(found):
         raise Refused(Why.INVALID, "The body holds the character U+0000, which cannot be stored.")
     return found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether it is nested more than is good for whatever walks through it later."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [list(each.values()) if isinstance(each, dict) else each for each in level]
+        level = [each for some in inner if isinstance(some, list) for each in some if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _no_number(name: str) -> float:
