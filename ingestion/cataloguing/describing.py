@@ -16,6 +16,7 @@ FORMATS: Final = ("parquet", "json", "csv", "avro")
 LONGEST_NAME: Final = 255
 LONGEST_TEXT: Final = 10_000
 MOST_KEY_FIELDS: Final = 32
+MOST_SAID: Final = 20  # problems that one answer names
 LONGEST_RETENTION: Final = 36_500  # days
 
 
@@ -55,7 +56,9 @@ def check(description: Description, *, before: Dataset | None = None) -> None:
     that stays as it was is not checked again."""
     problems = [*_plain_problems(description), *_schema_problems(description, before)]
     if problems:
-        raise Refused(Why.INVALID, "The dataset cannot be described so. " + " ".join(problems))
+        more = len(problems) - MOST_SAID
+        said = [*problems[:MOST_SAID], *([f"There are {more:,} more."] if more > 0 else [])]
+        raise Refused(Why.INVALID, "The dataset cannot be described so. " + " ".join(said))
     if before is not None and before.live_rows is not None and list(description.key) != before.key:
         raise Refused(
             Why.CONFLICT,
