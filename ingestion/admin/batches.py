@@ -92,9 +92,8 @@ class BatchAdmin(ReadOnly):
         return search(queryset, search_term), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        strip = counters(now=timezone.now()) if clients_exist(request) else []
-        extra = {"strip": strip, "asked": request.GET.dict(), "day": request.GET.get("created", "")}
-        return super().changelist_view(request, {**extra, **(extra_context or {})})  # type: ignore[no-any-return]
+        strip = counters(request.GET.dict(), now=timezone.now()) if clients_exist(request) else []
+        return super().changelist_view(request, {"strip": strip, **(extra_context or {})})  # type: ignore[no-any-return]
 
     @admin.display(description="Status")
     def state(self, batch: Batch) -> SafeString:

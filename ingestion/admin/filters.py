@@ -139,10 +139,13 @@ class CreatedFilter(SimpleListFilter):
 
     title = "created"
     parameter_name = "created"
+    template = "admin/ingestion/batch/created.html"
     periods = {"today": "Today", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days"}
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[Any, str]]:
         asked = request.GET.get(self.parameter_name, "")
+        self.day = asked if day_of(asked) else ""
+        self.others = [(name, value) for name, value in request.GET.items() if name not in (self.parameter_name, "p")]
         return [*self.periods.items(), *([(asked, asked)] if day_of(asked) else [])]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:

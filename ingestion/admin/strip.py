@@ -27,9 +27,10 @@ class Counter:
     count: int
     about: str
     query: str
+    chosen: bool  # the list shows these now
 
 
-def counters(*, now: datetime) -> list[Counter]:
+def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
     """Of clients' batches. Two queries, both of them by index."""
     found = dict(
         Batch.objects.filter(self_promoting=True, status__in=sorted(OPEN))
@@ -39,17 +40,24 @@ def counters(*, now: datetime) -> list[Counter]:
     )
     failed = Batch.objects.filter(made_since(now - DAY), self_promoting=True, status=S.FAILED)
     work = sum(found.get(status, 0) for status in SEVERAL["work"][1])
+    told = (
+        ("Loading", S.LOADING, found.get(S.LOADING, 0), "Clients are uploading", {"status": str(S.LOADING)}),
+        ("In work", S.STAGING, work, "Checked and made live", {"status": "work"}),
+        ("Retrying", S.RETRYING, found.get(S.RETRYING, 0), "Tried again by itself", {"status": str(S.RETRYING)}),
+        ("Stalled", S.STALLED, found.get(S.STALLED, 0), "Waits for you", {"status": str(S.STALLED)}),
+        ("Failed", S.FAILED, _count(failed), "Of the last 24 hours", {"status": str(S.FAILED), "created": "24h"}),
+    )
     return [
-        _counter("Loading", S.LOADING, found.get(S.LOADING, 0), "Clients are uploading", {"status": S.LOADING}),
-        _counter("In work", S.STAGING, work, "Checked and made live", {"status": "work"}),
-        _counter("Retrying", S.RETRYING, found.get(S.RETRYING, 0), "Tried again by itself", {"status": S.RETRYING}),
-        _counter("Stalled", S.STALLED, found.get(S.STALLED, 0), "Waits for you", {"status": S.STALLED}),
-        _counter("Failed", S.FAILED, _count(failed), "Of the last 24 hours", {"status": S.FAILED, "created": "24h"}),
+        Counter(
+            word=word,
+            status=status,
+            count=count,
+            about=about,
+            query="?" + urlencode(query),
+            chosen=query == {name: value for name, value in asked.items() if name != "p"},
+        )
+        for word, status, count, about, query in told
     ]
-
-
-def _counter(word: str, status: str, count: int, about: str, query: Mapping[str, str]) -> Counter:
-    return Counter(word=word, status=status, count=count, about=about, query="?" + urlencode(query))
 
 
 def _count(batches: QuerySet[Batch]) -> int:

@@ -187,7 +187,11 @@ def test_one_day_can_be_asked_for(admin):
     wanted, other = made_before(kit.batch(), days=3), made_before(kit.batch(), days=5)
     day = timezone.localtime(timezone.now() - timedelta(days=3)).date().isoformat()
 
+    page = admin.get(LIST, {"created": day, "status": "success"}).content.decode()
+
     assert listed(admin, created=day) == [wanted.pk]
+    assert f'type="date" name="created" value="{day}"' in page
+    assert '<input type="hidden" name="status" value="success">' in page
     assert other.pk not in listed(admin, created=day)
 
 
@@ -261,7 +265,9 @@ def test_each_number_leads_to_exactly_what_was_counted(admin):
     made_before(kit.batch(S.FAILED), days=2)
 
     for counter in admin.get(LIST).context["strip"]:
-        assert len(admin.get(LIST + counter.query).context["cl"].result_list) == counter.count
+        answer = admin.get(LIST + counter.query)
+        assert len(answer.context["cl"].result_list) == counter.count
+        assert [each.word for each in answer.context["strip"] if each.chosen] == [counter.word]
 
 
 def test_without_datasets_of_clients_there_is_no_strip(admin):
