@@ -47,8 +47,9 @@ class Service:
     address: str
     folder: Path
     server: Server
-    blocker: Any
-    environment: dict[str, str]
+    blocker: Any = field(repr=False)
+    environment: dict[str, str] = field(repr=False)
+    http: httpx.Client = field(repr=False)
 
     def program(self, *, organisation: str = "") -> "Program":
         """A new client with a token; of a new organisation, where none is named."""
@@ -114,7 +115,7 @@ class Program:
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {**self.headers, **more.pop("headers", {})}
-        return httpx.request(method, self.service.address + path, headers=headers, timeout=60, **more)
+        return self.service.http.request(method, path, headers=headers, **more)
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.call("GET", path, params=query or None)
@@ -190,7 +191,8 @@ def running(folder: Path, blocker: Any, **changes: str) -> Iterator[Service]:
     )
     server.start()
     try:
-        yield Service(address=address, folder=folder, server=server, blocker=blocker, environment=environment)
+        with httpx.Client(base_url=address, timeout=60) as http:
+            yield Service(address, folder, server, blocker, environment, http)
     finally:
         server.stop()
         with blocker.unblock():
