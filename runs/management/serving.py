@@ -3,12 +3,17 @@
 import signal
 import socket
 from types import FrameType
-from typing import TextIO
+from typing import Any, Final, TextIO
 
 import waitress
 from django.core.management.base import CommandError, OutputWrapper
 
 from config.wsgi import application
+
+# A client that sends slowly holds a connection and no thread; below 1,024 open files, the usual limit of a process.
+PATIENCE: Final[dict[str, Any]] = {
+    "threads": 6, "connection_limit": 600, "channel_timeout": 60, "cleanup_interval": 10, "asyncore_use_poll": True,
+}  # fmt: skip
 
 
 def free_port(host: str, wanted: int) -> int:
@@ -25,7 +30,7 @@ def free_port(host: str, wanted: int) -> int:
 def serve(out: TextIO | OutputWrapper, *, host: str, port: int) -> None:
     """Serve the pages until SIGINT or SIGTERM. Workers are the caller's."""
     try:
-        server = waitress.create_server(application, host=host, port=port, threads=6, ident="Headgate")
+        server = waitress.create_server(application, host=host, port=port, ident="Headgate", **PATIENCE)
     except OSError as error:
         raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port.") from error
     signal.signal(signal.SIGTERM, _stop)
