@@ -19,7 +19,7 @@ from django.utils import timezone
 from ingestion import lifecycle
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
-from ingestion.promotion.files import prefix_of
+from ingestion.promotion.requests import prefix_of
 from ingestion.rooms import archive, cold, warehouse
 from ingestion.states import BatchStatus
 

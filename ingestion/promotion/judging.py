@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db import transaction
+from django.db.models.functions import Now
+
 from ingestion import dispatch, lifecycle
-from ingestion.models import Batch, BatchFile
+from ingestion.models import Batch, BatchFile, Dataset
 
 MOST_ERRORS = 50  # entries of a batch's `errors`
 MOST_SPANS = 20  # row spans of one entry
+JUDGED = ("batch", "path", "problem", "errors", "read_count", "bad_count")
 SUMMARY, UNDIAGNOSED = "INGEST-1212-400", "INGEST-1211-400"
 
 
-def judge(batch: Batch) -> None:
-    """Decide. Call in the transaction that settles the last file, with the batch's row locked."""
-    files = list(batch.files.only("path", "problem", "errors", "read_count", "bad_count"))
+def judge(batches: Sequence[Batch]) -> None:
+    """Decide. Call in the transaction that settles their last files, with the batches' rows locked."""
+    if not batches:
+        return
+    files: dict[int, list[BatchFile]] = defaultdict(list)
+    for file in BatchFile.objects.filter(batch__in=batches).only(*JUDGED):
+        files[file.batch_id].append(file)
+    passed = [batch for batch in batches if _passes(batch, files[batch.pk])]
+    for dataset in {batch.dataset_id for batch in passed}:
+        _publish(dataset)
+
+
+def _passes(batch: Batch, files: Sequence[BatchFile]) -> bool:
     problems = [_problem(file, several=len(files) > 1) for file in files if file.problem]
     read, bad = sum(file.read_count for file in files), sum(file.bad_count for file in files)
     errors = problems or _row_errors(batch, files, read, bad)
     if problems or not tolerated(bad, read, batch.error_percent):
         lifecycle.fail(batch.pk, actor="worker", reason=_reason(errors, bad, read, batch), errors=errors[:MOST_ERRORS])
-        return
+        return False
     if errors:
         Batch.objects.filter(pk=batch.pk).update(errors=errors[:MOST_ERRORS])
-    dispatch.publish(batch.dataset_id)
+    return True
+
+
+def _publish(dataset_id: int) -> None:
+    """Wake a publisher once this is committed, unless one is at work: that one looks again after it has let go."""
+
+    def wake() -> None:
+        at_work = Dataset.objects.filter(pk=dataset_id, publisher_until__gt=Now())
+        if not at_work.exists():
+            dispatch.send("publish_dataset", "publish", dataset_id)
+
+    transaction.on_commit(wake, robust=True)
 
 
 def tolerated(bad: int, read: int, percent: float | None) -> bool:

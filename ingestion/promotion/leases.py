@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ from ingestion.promotion.keeping import kept
 from ingestion.states import BatchStatus
 
 NEEDED = (  # of a file, its batch and its dataset, to check it: rows are wide, and many are read in a minute
-    *("path", "ordinal", "size", "attempt"),
+    *("path", "ordinal", "size", "attempt", "worker"),
     *("batch__organisation", "batch__sandbox", "batch__input_format", "batch__diagnostics", "batch__error_percent"),
     *("batch__dataset__schema", "batch__dataset__key"),
 )
@@ -33,18 +33,22 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}/{uuid.uuid4().hex[:6]}"
 
 
-def claim_file(file_id: int) -> BatchFile | None:
-    """The file, to be checked by the caller alone; None when it is taken, checked, or its batch is not in staging."""
+def claim_files(file_ids: Sequence[int]) -> list[BatchFile]:
+    """Those of these files that are the caller's to check now, in order; the others are taken, checked, or their
+    batch is not in staging."""
+    worker = worker_name()
     claimed = BatchFile.objects.filter(
-        FREE, pk=file_id, checked_at=None, batch__status=BatchStatus.STAGING, batch__self_promoting=True
-    ).update(attempt=F("attempt") + 1, worker=worker_name(), lease_until=lease_end())
+        FREE, pk__in=file_ids, checked_at=None, batch__status=BatchStatus.STAGING, batch__self_promoting=True
+    ).update(attempt=F("attempt") + 1, worker=worker, lease_until=lease_end())
     if not claimed:
-        return None
-    return BatchFile.objects.select_related("batch__dataset").only(*NEEDED).get(pk=file_id)
+        return []
+    mine = BatchFile.objects.filter(pk__in=file_ids, worker=worker)
+    return list(mine.select_related("batch__dataset").only(*NEEDED).order_by("pk"))
 
 
-def renew_file(file: BatchFile) -> bool:
-    mine = BatchFile.objects.filter(pk=file.pk, attempt=file.attempt, checked_at=None)
+def renew_files(files: Sequence[BatchFile]) -> bool:
+    """False when none is the caller's any more."""
+    mine = BatchFile.objects.filter(pk__in=[file.pk for file in files], worker=files[0].worker, checked_at=None)
     return bool(mine.update(lease_until=lease_end()))
 
 

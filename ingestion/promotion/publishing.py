@@ -22,8 +22,8 @@ from ingestion.blueprint.merge import agree
 from ingestion.errors import ConfigFault, Fenced, IngestionError, SchemaFault
 from ingestion.models import Batch, Dataset, Part
 from ingestion.promotion import grouping, setbacks
-from ingestion.promotion.files import prefix_of
 from ingestion.promotion.leases import Publisher, publisher_of
+from ingestion.promotion.requests import prefix_of
 from ingestion.rooms import store, warehouse
 from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Mode, Published, PublishRequest, Span, StageRequest, TableChange

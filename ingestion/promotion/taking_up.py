@@ -1,6 +1,10 @@
 """Taking a completed batch up: loaded → staging, and its files sent to be checked."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from ingestion import dispatch, lifecycle
@@ -9,13 +13,25 @@ from ingestion.promotion import files
 from ingestion.states import BatchStatus
 
 MONITOR = "monitor"
+SMALL: Final = 64 << 10  # bytes of a file that is not worth a message of its own
+TOGETHER: Final = 24
 
 
 def take_up(batch_id: int) -> bool:
-    """Claim a loaded batch and have its files checked; answers whether this call claimed it. A batch of one file is
-    checked by the same worker at once."""
-    claimed = lifecycle.move(
-        batch_id,
+    """Claim a loaded batch and have its files checked; answers whether this call claimed it.
+
+    Small batches that wait beside it are taken up with it. A file that is small, or the only one, is checked by this
+    worker at once; the others are sent to all.
+    """
+    loaded = Batch.objects.filter(status=BatchStatus.LOADED, self_promoting=True)
+    with_it = loaded.filter(Q(pk=batch_id) | Q(files_left=1, input_size__lte=SMALL))
+    waiting = list(with_it.order_by("pk").values_list("pk", flat=True)[:TOGETHER])
+    if batch_id not in waiting:
+        if len(waiting) < TOGETHER:
+            return False
+        waiting.append(batch_id)
+    claimed = lifecycle.move_all(
+        waiting,
         BatchStatus.STAGING,
         actor="worker",
         only_from=frozenset({BatchStatus.LOADED}),
@@ -23,8 +39,17 @@ def take_up(batch_id: int) -> bool:
         woken_at=Now(),
     )
     if claimed:
-        _send(batch_id, at_once=True)
-    return claimed
+        _begin(claimed)
+    return batch_id in claimed
+
+
+def _begin(batches: Sequence[int]) -> None:
+    found = list(BatchFile.objects.filter(batch__in=batches, checked_at=None).values_list("pk", "size"))
+    here = [pk for pk, size in found if size <= SMALL or len(found) == 1][:TOGETHER]
+    for pk, _ in found:
+        if pk not in here:
+            dispatch.check(pk)
+    files.check_files(here)
 
 
 def go_on(batch_id: int, *, actor: str = MONITOR, reason: str = "") -> bool:
@@ -50,11 +75,8 @@ def go_on(batch_id: int, *, actor: str = MONITOR, reason: str = "") -> bool:
     return bool(moved)
 
 
-def _send(batch_id: int, *, at_once: bool = False) -> None:
+def _send(batch_id: int) -> None:
     waiting = list(BatchFile.objects.filter(batch=batch_id, checked_at=None).values_list("pk", flat=True))
-    if len(waiting) == 1 and at_once:
-        files.check_file(waiting[0])
-        return
     for file_id in waiting:
         dispatch.check(file_id)
     if not waiting:

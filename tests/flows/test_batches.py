@@ -6,10 +6,21 @@ import pytest
 from django.db import connections
 from django.db.models import F
 
-from ingestion import rooms
+from ingestion import lifecycle, rooms
+from ingestion.checking.base import CheckReport
 from ingestion.errors import TransientError, WrongState
 from ingestion.models import Batch, BatchEvent, Dataset, Load
-from ingestion.promotion import aborting, archive, files, grouping, monitor, publishing, reverting, taking_up
+from ingestion.promotion import (
+    aborting,
+    archive,
+    grouping,
+    leases,
+    monitor,
+    publishing,
+    reverting,
+    settling,
+    taking_up,
+)
 from ingestion.states import BatchStatus
 from tests.flows.lake import SCHEMA, Lake, lines, rows
 
@@ -113,6 +124,34 @@ def test_small_batches_that_wait_together_share_one_load_and_keep_their_own_rows
     assert lake.rows("select count(*) from lake.visits where id between 20 and 24") == [(0,)]
     assert lake.count() == 20
     assert Dataset.objects.get().live_rows == 20
+
+
+def test_small_batches_that_wait_together_are_taken_up_by_one_worker(lake):
+    dataset = lake.dataset(schema=SCHEMA)
+    batches = [_completed(lake, dataset, rows(n, n)) for n in range(4)]
+    bad = _completed(lake, dataset, b"{")
+
+    assert taking_up.take_up(batches[1].pk)
+    assert not taking_up.take_up(batches[2].pk)
+    publishing.publish_ready(dataset.pk)
+
+    assert {_fresh(batch).status for batch in batches} == {"success"}
+    assert _fresh(bad).status == "failed"
+    assert [_fresh(batch).staged_count for batch in batches] == [1] * 4
+    assert lake.count() == 4
+
+
+def test_the_trouble_of_one_file_does_not_touch_the_others_of_its_worker(lake, monkeypatch):
+    dataset = lake.dataset(schema=SCHEMA)
+    fine, lost = _completed(lake, dataset, rows(1, 1)), _completed(lake, dataset, rows(2, 2))
+    rooms.store().delete(lost.files.get().pieces.get().key)
+
+    taking_up.take_up(fine.pk)
+    publishing.publish_ready(dataset.pk)
+
+    assert _fresh(fine).status == BatchStatus.SUCCESS
+    assert _fresh(lost).status == BatchStatus.RETRYING
+    assert lake.count() == 1
 
 
 def test_a_batch_that_spoils_its_group_fails_alone(lake):
@@ -259,15 +298,16 @@ def test_batches_that_share_a_load_go_on_together(lake, monkeypatch):
 def test_a_file_whose_worker_died_is_checked_again_by_another(lake):
     dataset = lake.dataset(schema=SCHEMA)
     batch = _completed(lake, dataset, rows(1, 2), rows(3, 4))
-    taking_up.take_up(batch.pk)
-    dead = files.claim_file(batch.files.first().pk)
-    assert files.claim_file(dead.pk) is None
+    lifecycle.start_staging(batch.pk, actor="worker")
+    [dead] = leases.claim_files([batch.files.first().pk])
+    assert leases.claim_files([dead.pk]) == []
 
     batch.files.update(lease_until=F("created_at"))
     done = lake.work(batch)
 
     assert done.status == BatchStatus.SUCCESS
-    assert not files._settle(dead, files.CheckReport(), [], [])
+    ghost = settling.Checked(dead, CheckReport(), [], [])
+    assert settling.settle([ghost]) == [ghost]
     assert lake.count() == 4
 
 
