@@ -1,10 +1,12 @@
 """Checks a JSON file: lines are cut, judged and converted. A small one goes record by record, a large one in spools."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from ingestion.checking import codes
+from ingestion.checking.abreast import Tally, Ticket, side_by_side
 from ingestion.checking.base import CheckReport, CheckRequest
 from ingestion.checking.codes import refuse
 from ingestion.checking.lines import records
@@ -48,19 +50,23 @@ def _small(request: CheckRequest, problems: Problems) -> tuple[int, list[Convert
 
 
 def _large(request: CheckRequest, problems: Problems) -> tuple[int, list[ConvertedPart]]:
-    work = Work(request, Reader(request, problems))
-    read, parts = 0, list[ConvertedPart]()
-    for spool in _spools(request):
-        done = convert_spool(work, spool, first=read, number=request.first_part + len(parts))
-        read += done.read
-        parts += done.parts
-        spool.unlink()
-    return read, parts
+    work, tally = Work(request, Reader(request, problems)), Tally(request.first_part)
+
+    def convert(spool: Path, ticket: Ticket) -> ConvertedPart | None:
+        try:
+            return convert_spool(work, spool, ticket)
+        finally:
+            spool.unlink()
+
+    made = side_by_side(_spools(request), convert, tally=tally, threads=request.threads)
+    parts = [part for part in made if part]
+    return tally.read, parts
 
 
 def _spools(request: CheckRequest) -> Iterator[Path]:
-    """The records in files of a size that a conversion takes at once. The one that was given is the caller's."""
-    path, size = request.folder / "checked.jsonl", 0
+    """The records in files of a size that a conversion takes at once. Those that were given are the caller's."""
+    made = (request.folder / f"spool-{number}.jsonl" for number in count())
+    path, size = next(made), 0
     file = path.open("wb")
     try:
         for chunk in records(request):
@@ -68,9 +74,12 @@ def _spools(request: CheckRequest) -> Iterator[Path]:
             if size >= SPOOL:
                 file.close()
                 yield path
-                file, size = path.open("wb"), 0
+                path, size = next(made), 0
+                file = path.open("wb")
         file.close()
         if size:
             yield path
     finally:
         file.close()
+        if not size:
+            path.unlink(missing_ok=True)

@@ -15,15 +15,16 @@ from typing import Any, Final
 import duckdb
 
 from ingestion.blueprint.types import Type
+from ingestion.checking.abreast import Tally, Ticket
 from ingestion.checking.base import CheckRequest
+from ingestion.checking.engine import engine
 from ingestion.checking.reading import Good, Reader
 from ingestion.checking.sieve import NeedsWash, flagged
 from ingestion.checking.warn import cuts_of
 from ingestion.formats import exact, native
-from ingestion.formats.base import ConvertedPart, TableSpec
+from ingestion.formats.base import ConvertedPart, TableSpec, Warning  # noqa: A004
 from ingestion.formats.conversion import settled
 from ingestion.formats.decode import Number
-from ingestion.formats.duck import private_duck
 from ingestion.formats.facts import Fact
 from ingestion.formats.native import Loaded
 from ingestion.formats.reader import NeedsExact
@@ -36,11 +37,11 @@ Verdicts = Mapping[int, bytes | None]  # by line: what it became; None where it 
 
 
 @dataclass(frozen=True)
-class Done:
-    """What became of a spool: records read, and the part, if any passed."""
+class Way:
+    """What the judge leaves a part with: its number, and what was cut in its records."""
 
-    read: int
-    parts: tuple[ConvertedPart, ...]
+    number: int
+    cuts: tuple[Warning, ...]
 
 
 @dataclass(frozen=True)
@@ -63,56 +64,65 @@ class Work:
         return self.reader.schema.types(self.request.depth) if self.reader.schema else {}
 
 
-def convert_spool(work: Work, spool: Path, *, first: int, number: int) -> Done:
-    """Check and convert; `first` is the position in the file of the spool's first record."""
-    clean = work.request.folder / "washed.jsonl"
+def convert_spool(work: Work, spool: Path, ticket: Ticket) -> ConvertedPart | None:
+    """Check and convert; None where no record passed."""
+    clean = spool.with_suffix(".washed")
     try:
         try:
-            read, part = _natively(work, spool, clean, first=first, number=number)
+            return _natively(work, spool, clean, ticket)
         except (NeedsExact, NeedsWash):
-            read, part = wash(work.reader, spool, clean, first=first), None
-        if part:
-            return Done(read, (part,))
-        return Done(read, (_washed(work, clean, number=number),) if clean.stat().st_size else ())
+            pass
+        with ticket.turn() as tally:
+            tally.read += wash(work.reader, spool, clean, first=tally.read)
+            way = _way(work, clean, tally)
+        return _washed(work, clean, way) if way else None
     finally:
         clean.unlink(missing_ok=True)
 
 
-def _natively(work: Work, spool: Path, clean: Path, *, first: int, number: int) -> tuple[int, ConvertedPart | None]:
-    """The part, or none where a clean spool was written instead. Raises NeedsExact, NeedsWash; has told nobody of bad
-    records then."""
+def _natively(work: Work, spool: Path, clean: Path, ticket: Ticket) -> ConvertedPart | None:
+    """Raises NeedsExact, NeedsWash; has not had its turn then."""
     seen = survey([spool])
-    with private_duck(work.request.folder, threads=work.request.threads) as duck:
+    with engine(work.request, spool.with_suffix(".duck")) as duck:
         loaded = native.load(duck, [spool], [work.spec], seen, work.hints)
         suspects = flagged(duck, loaded, work.reader.schema, work.request)
         if len(suspects) > MOST_FLAGGED * seen.lines:
             raise NeedsWash
-        verdicts = _judged(work.reader, spool, suspects, first) if suspects else {}
-        if not verdicts:
-            return seen.lines, _stage(work, duck, loaded, number=number, exactly=False)
-    _rewrite(spool, clean, verdicts)
-    return seen.lines, None
+        with ticket.turn() as tally:
+            verdicts = _judged(work.reader, spool, suspects, tally.read) if suspects else {}
+            tally.read += seen.lines
+            _rewrite(spool, clean, verdicts)
+            way = _way(work, clean if verdicts else spool, tally)
+        if way and not verdicts:
+            return _stage(work, duck, loaded, way, exactly=False)
+    return _washed(work, clean, way) if way else None
 
 
-def _washed(work: Work, clean: Path, *, number: int) -> ConvertedPart:
+def _way(work: Work, path: Path, tally: Tally) -> Way | None:
+    """What a part of these records needs to know; None where there are none."""
+    cuts = cuts_of(work.reader.judge)
+    return Way(tally.take_part(), cuts) if path.stat().st_size else None
+
+
+def _washed(work: Work, clean: Path, way: Way) -> ConvertedPart:
     """The part of a spool of which every record has passed."""
-    folder = work.request.folder
-    with private_duck(folder, threads=work.request.threads) as duck:
+    folder = clean.with_suffix(".duck")
+    with engine(work.request, folder) as duck:
         try:
             loaded = native.load(duck, [clean], [work.spec], survey([clean]), work.hints)
-            return _stage(work, duck, loaded, number=number, exactly=False)
+            return _stage(work, duck, loaded, way, exactly=False)
         except NeedsExact:
             pass
-    with private_duck(folder, threads=work.request.threads) as duck:
+    with engine(work.request, folder) as duck:
         loaded = exact.load(duck, [clean], [work.spec], folder, work.hints)
-        return _stage(work, duck, loaded, number=number, exactly=True)
+        return _stage(work, duck, loaded, way, exactly=True)
 
 
-def _stage(work: Work, duck: duckdb.DuckDBPyConnection, loaded: Loaded, *, number: int, exactly: bool) -> ConvertedPart:
+def _stage(work: Work, duck: duckdb.DuckDBPyConnection, loaded: Loaded, way: Way, *, exactly: bool) -> ConvertedPart:
     known = dict(_known(loaded, work.types))
     filled = settled(duck, loaded, 0, known)
-    filled = filled.with_warnings(cuts_of(work.reader.judge))
-    part = Stager(duck, part_number=number, folder=work.request.folder, exact=exactly).stage(filled, filled)
+    filled = filled.with_warnings(way.cuts)
+    part = Stager(duck, part_number=way.number, folder=work.request.folder, exact=exactly).stage(filled, filled)
     assert part is not None, "a spool that is not empty has a part"
     return part
 
@@ -150,6 +160,8 @@ def _lines_at(spool: Path, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]
 
 
 def _rewrite(spool: Path, clean: Path, verdicts: Verdicts) -> None:
+    if not verdicts:
+        return
     with spool.open("rb") as source, clean.open("wb") as target:
         for number, line in enumerate(source):
             made = verdicts.get(number, line)

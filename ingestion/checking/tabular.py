@@ -2,11 +2,11 @@
 that memory does not grow with the file.
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfileobj, rmtree
 from typing import Final
 from uuid import uuid4
 
@@ -23,7 +23,7 @@ from ingestion.formats.rows import OVERFLOW
 from ingestion.formats.shape import MOST_COLUMNS
 
 PLAIN_SIZE: Final = 128 << 20  # of one part before it is packed; a quarter of it after
-SCRATCH: Final = ("joined", "rewritten.csv", "checked.jsonl", "washed.jsonl")
+SCRATCH: Final = ("joined", "rewritten.csv", "spool-*")
 QUOTED: Final = ("text", "json")
 
 
@@ -80,7 +80,7 @@ class PartWriter:
                     parts.append(part)
             return parts
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            rmtree(self._folder, ignore_errors=True)
 
     def _export(self, rows: str) -> None:
         wanted = [f"{field.sql} AS f{number}" for number, field in enumerate(self._fields)]
@@ -130,8 +130,8 @@ def swept(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in SCRATCH:
-            (folder / name).unlink(missing_ok=True)
+        for path in (path for name in SCRATCH for path in folder.glob(name)):
+            rmtree(path) if path.is_dir() else path.unlink()
 
 
 def joined(request: CheckRequest) -> Path:
@@ -142,5 +142,5 @@ def joined(request: CheckRequest) -> Path:
     with whole.open("wb") as target:
         for piece in request.pieces:
             with piece.open("rb") as source:
-                shutil.copyfileobj(source, target, CHUNK)
+                copyfileobj(source, target, CHUNK)
     return whole
