@@ -12,6 +12,7 @@ from typing import Any, Final
 from ingestion.checking import codes
 from ingestion.checking.base import CheckRequest
 from ingestion.checking.codes import refuse
+from ingestion.checking.csvcuts import Piece, Signs
 from ingestion.formats.duck import text
 from ingestion.formats.files import CHUNK
 
@@ -27,12 +28,11 @@ class CsvText:
 
     def __init__(self, request: CheckRequest, path: Path) -> None:
         self.path = path
-        self.is_rewritten = False
         self._request, self._options = request, request.csv
         self._delimiter = {"\\t": "\t"}.get(request.csv.delimiter, request.csv.delimiter)
         self._charset = CHARSETS.get(request.csv.charset.upper(), "")
         self._check_options()
-        self.has_mixed_ends = False
+        self.has_mixed_ends = self._has_feeds = False
         self.nul_count = self._scan()
 
     def header(self) -> list[str]:
@@ -55,12 +55,23 @@ class CsvText:
         except csv.Error as error:
             raise refuse(codes.BAD_OPTION, name=self._request.name, why="its first rows cannot be read") from error
 
-    def reader(self, ids: Sequence[str]) -> str:
-        """The SQL that reads the rows as text columns of these names, and notes what are no rows."""
+    @property
+    def signs(self) -> Signs:
+        """By which rows are told apart in the file's bytes."""
+        told, charset = self._options, self._charset
+        quote, escape, delimiter = (sign.encode(charset) for sign in (told.quote, told.escape, self._delimiter))
+        return Signs(quote, escape, delimiter, b"\n" if self._has_feeds else b"\r")
+
+    def header_of(self, piece: Piece) -> bool:
+        """Does this piece begin with the header?"""
+        return self._options.header and piece.number == 0
+
+    def reader(self, ids: Sequence[str], piece: Piece) -> str:
+        """The SQL that reads the rows of a piece as text columns of these names, and notes what are no rows."""
         told = ", ".join(f"'{column}': 'VARCHAR'" for column in ids)
         options = {
             "auto_detect": "false",
-            "header": "true" if self._options.header else "false",
+            "header": "true" if self.header_of(piece) else "false",
             "delim": text(self._delimiter),
             "quote": text(self._options.quote),
             "escape": text(self._options.escape if self._options.quote else ""),
@@ -74,14 +85,14 @@ class CsvText:
             "buffer_size": str(max(SMALLEST_BUFFER, 2 * self._request.limits.cell)),
         }
         listed = ", ".join(f"{name} = {value}" for name, value in options.items())
-        return f"read_csv({text(str(self.path))}, columns = {{{told}}}, {listed})"
+        return f"read_csv({text(str(piece.path))}, columns = {{{told}}}, {listed})"
 
     def rewrite(self) -> None:
         """Write the file anew with one kind of line end. What stands in quotes is not touched."""
         target = self._request.folder / "rewritten.csv"
         with target.open("wb") as file:
             file.writelines(self._normal())
-        self.path, self.is_rewritten = target, True
+        self.path, self._has_feeds = target, True
 
     def _check_options(self) -> None:
         told, name = self._options, self._request.name
@@ -111,6 +122,7 @@ class CsvText:
                 is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
         if is_blank:
             raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
+        self._has_feeds = feeds > 0
         self.has_mixed_ends = returns > 0 and not (returns == pairs == feeds)
         return nul_count
 

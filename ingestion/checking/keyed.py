@@ -19,7 +19,7 @@ AT_ONCE: Final = 1_000
 
 
 class Keyed:
-    """The rows of one file. `rows` is a FROM clause for those that stay."""
+    """The rows of one piece of a file. `rows` is a FROM clause for those that stay."""
 
     def __init__(self, duck: duckdb.DuckDBPyConnection, request: CheckRequest, fields: Sequence[Field]) -> None:
         self._duck, self._fields = duck, fields
@@ -27,10 +27,9 @@ class Keyed:
         self.superseded = 0
         self.rows = "FROM keyed WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for key in self._keys)
 
-    def take(self, rows: str, problems: Problems) -> None:
-        """Read the rows, tell of those without a key, and find those that a later row replaces."""
+    def take(self, rows: str) -> None:
+        """Read the rows, and find those that a later row replaces."""
         self._duck.execute(f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT * {rows}")
-        self._refuse_keyless(problems)
         named = ", ".join(f"{field.sql} AS k{number}" for number, field in enumerate(self._keys))
         key = ", ".join(f"k{number}" for number in range(len(self._keys)))
         self._duck.execute(
@@ -42,7 +41,8 @@ class Keyed:
         if self.superseded:
             self.rows += " AND rowid NOT IN (SELECT r FROM replaced)"
 
-    def _refuse_keyless(self, problems: Problems) -> None:
+    def tell(self, problems: Problems, *, first: int) -> None:
+        """Put the rows without a key among the problems; `first` is the position of the first row of all."""
         wanted = ", ".join(field.sql for field in self._fields)
         missing = " OR ".join(f"{key.sql} IS NULL" for key in self._keys)
         cursor = self._duck.execute(f"SELECT rowid, {wanted} FROM keyed WHERE {missing} ORDER BY rowid")
@@ -52,7 +52,7 @@ class Keyed:
             for position, *values in some:
                 gone = [names[key] for key in keys if values[key] is None]
                 faults = [fault(codes.NO_KEY, field=shown((name,))) for name in gone]
-                problems.reject(int(position), faults, row=dict(zip(names, values, strict=True)))
+                problems.reject(first + int(position), faults, row=dict(zip(names, values, strict=True)))
 
 
 def _field(fields: Sequence[Field], path: str, request: CheckRequest) -> Field:

@@ -13,7 +13,8 @@ from ingestion.checking.problems import LONGEST_RECORD, Problems
 
 AT_ONCE: Final = 1_000
 RAGGED: Final = ("MISSING COLUMNS", "TOO MANY COLUMNS")
-HARMLESS: Final = (*RAGGED, "INVALID ENCODING", "LINE SIZE OVER MAXIMUM")
+SURE: Final = (*RAGGED, "INVALID ENCODING")
+HARMLESS: Final = (*SURE, "LINE SIZE OVER MAXIMUM")
 WHYS: Final = {
     "INVALID ENCODING": "it is not text of the declared character set",
     "LINE SIZE OVER MAXIMUM": "it is longer than one row may be",
@@ -23,23 +24,33 @@ WHYS: Final = {
 
 
 class Rejects:
-    """What the last reading of a file could not take. `columns`: how many a row should have."""
+    """What the reading of a piece of a file could not take. `columns`: how many a row should have; `header`: has the
+    piece one?"""
 
-    def __init__(self, duck: duckdb.DuckDBPyConnection, request: CheckRequest, *, columns: int) -> None:
-        self._duck, self._request, self._columns = duck, request, columns
+    def __init__(self, duck: duckdb.DuckDBPyConnection, request: CheckRequest, *, columns: int, header: bool) -> None:
+        self._duck, self._request, self._columns, self._header = duck, request, columns, header
 
-    def tell(self, problems: Problems) -> None:
-        """Put each row among the problems. Raises FileRefused where a quote swallowed the rest of the file."""
+    def tell(self, problems: Problems, *, first: int) -> None:
+        """Put each row among the problems; `first` is the position of the piece's first. Raises FileRefused where a
+        quote swallowed the rest of the file."""
         for line, kind, text in self._rows():
             if kind == "UNQUOTED VALUE" and self._is_open(text):
-                why = f"the quote in row {line} is never closed"
+                row = line + (first + self._request.csv.header if first else 0)
+                why = f"the quote in row {row} is never closed"
                 raise refuse(codes.DAMAGED, name=self._request.name, why=why)
-            problems.reject(self._position(line), [self._fault(kind)], raw=text.encode())
+            problems.reject(first + self._position(line), [self._fault(kind)], raw=text.encode())
 
     @property
     def may_have_swallowed(self) -> bool:
         """Is there a reject that may be several rows? Line ends of another kind look so to the engine."""
         return any(kind not in HARMLESS for _, kind, _ in self._rows())
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Is there a reject that may be a piece's end within quotes?"""
+        return self._has_any() and bool(
+            self._duck.execute(f"SELECT 1 FROM reject_errors WHERE error_type NOT IN {SURE} LIMIT 1").fetchall()
+        )
 
     def lines(self) -> list[int]:
         """The lines of the rows that were no rows, in order."""
@@ -47,7 +58,7 @@ class Rejects:
 
     def _rows(self) -> Iterator[tuple[int, str, str]]:
         """One for each row: the first thing that was wrong with it."""
-        if not self._duck.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
+        if not self._has_any():
             return
         cursor = self._duck.execute(
             f"SELECT line, first(error_type ORDER BY column_idx), left(first(csv_line), {LONGEST_RECORD}) "
@@ -59,11 +70,15 @@ class Rejects:
                 if text.strip("\r\n"):
                     yield line, kind, text
 
+    def _has_any(self) -> bool:
+        found = self._duck.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
+        return bool(found.fetchall())
+
     def _typed(self, row: tuple[Any, ...]) -> tuple[int, str, str]:
         return int(row[0]), str(row[1]), str(row[2] or "?")
 
     def _position(self, line: int) -> int:
-        return max(0, line - 1 - self._request.csv.header)
+        return max(0, line - 1 - self._header)
 
     def _fault(self, kind: str) -> Fault:
         if kind in RAGGED:
