@@ -8,6 +8,7 @@ BENCHMARKS = {
     "memory": "peak memory of a worker at 1 and 5 million rows",
     "bulk_batches": "a client batch of a million rows, validated, to live, against psql's \\copy",
     "batches": "client batches of ten records: 2,000 a minute on Postgres and Redis",
+    "upload": "a large file in chunks over the Import API, and the web's memory",
     "one_page": "one page, one endpoint: from request to live, embedded",
 }
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 import psycopg
@@ -55,6 +56,7 @@ class Town:
     client_id: str
     secret: str
     pids: dict[str, int]
+    folder: Path
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds used so far, by kind of process."""
@@ -117,7 +119,7 @@ def town(*, web: int, workers: int, threads: int) -> Iterator[Town]:
         _wait(port, folder)
         pids = {name: process.pid for name, process in processes.items()}
         pids |= {"postgres": postgres.server.pid, "redis": redis.server.pid}
-        yield Town(port, dsn, login["CLIENT_ID"], login["CLIENT_SECRET"], pids)
+        yield Town(port, dsn, login["CLIENT_ID"], login["CLIENT_SECRET"], pids, folder)
 
 
 def _manage(env: dict[str, str], *arguments: str) -> str:
@@ -166,7 +168,15 @@ class Client:
         self.token = answer["access_token"]
 
     def call(self, method: str, path: str, body: str | bytes | None = None, kind: str = "application/json") -> dict:
-        headers = {"Content-Type": kind}
+        return self._ask(method, path, body, {"Content-Type": kind})
+
+    def send(self, path: str, file: IO[bytes], size: int, content_range: str) -> dict:
+        """One chunk of a large file, from where the open file stands."""
+        told = {"Content-Type": "application/octet-stream", "Content-Length": str(size), "Content-Range": content_range}
+        left = iter(range(0, size, 1 << 20))
+        return self._ask("PATCH", path, (file.read(min(1 << 20, size - done)) for done in left), told)
+
+    def _ask(self, method: str, path: str, body: Any, headers: dict[str, str]) -> dict:
         if self.token:
             headers |= {
                 "Authorization": f"Bearer {self.token}",
