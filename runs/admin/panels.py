@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, F, QuerySet, Value, When
 
 from ingestion.models import Batch
 from runs.admin.view import View
 from runs.models import Event, Message, Run, TableLoad, Task
+from runs.reading.stages import SILENT
 from runs.search import matching, rule_that_matched
 from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, TaskStatus
 
 TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE = 100, 100, 200
-SILENT = Q(status=TaskStatus.RUNNING, lease_until__lt=Now())
 PLACE = Case(  # failed, running without a sign of life, running, waiting, the rest
     When(status=TaskStatus.FAILED, then=Value(0)),
     When(SILENT, then=Value(1)),

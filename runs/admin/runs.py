@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from runs.admin import page, verbs
-from runs.admin.filters import PeriodFilter, TriggerFilter
+from runs.admin.filters import FailureFilter, PeriodFilter, TriggerFilter
 from runs.models import Level, Run
 from runs.states import RUN_ENDED, URGENCY, RunStatus
 from runs.templatetags.headgate import badge, lasted, level_badge, moment, number, trigger_word
@@ -46,7 +46,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         "messages_worst",
     )
     list_display_links = ("run_id",)
-    list_filter = ("source", "status", "mode", PeriodFilter, TriggerFilter)
+    list_filter = ("source", "status", "mode", PeriodFilter, TriggerFilter, FailureFilter)
     list_select_related = ("source",)
     list_per_page = 50
     list_fullwidth = True

@@ -1,5 +1,6 @@
 """What of a run's page is open: tab, search, kind, page and panels. All of it is in the address."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 from runs.states import TaskKind
 
 TABS = {"tasks": "Tasks", "tables": "Tables", "messages": "Messages", "history": "History"}
+FINGERPRINT = re.compile("[0-9a-f]{32}")
 KINDS = frozenset(str(kind) for kind in TaskKind)
 
 
@@ -21,9 +23,11 @@ class View:
     page: int = 1
     tables: int = 0  # the task whose tables are shown
     messages: int = 0  # the task whose messages are shown
+    group: str = ""  # the fingerprint whose messages are shown one by one
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Self:
+        group = query.get("group", "")
         kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else "tasks",
@@ -32,6 +36,7 @@ class View:
             page=max(_whole(query.get("page", "")), 1),
             tables=_whole(query.get("tables", "")),
             messages=_whole(query.get("messages", "")),
+            group=group if FINGERPRINT.fullmatch(group) else "",
         )
 
     @property

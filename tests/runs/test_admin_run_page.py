@@ -141,8 +141,10 @@ def test_stages_count_their_tasks(admin):
 
     stages = {stage.name: (stage.status, stage.ended, stage.total) for stage in page.context["stages"]}
     assert stages["Extraction"] == ("failed", 2, 2)
-    assert stages["Consolidation"] == ("waiting", 0, 1)
+    assert stages["Metadata consolidation"] == ("waiting", 0, 1)
+    assert stages["Table consolidation"] == ("waiting", 0, 0)
     assert stages["Ingestion"] == ("waiting", 0, 0)
+    assert list(stages)[-1] == "Complete ingestion"
 
 
 def test_tasks_are_ordered_by_what_needs_a_look_first(admin):
