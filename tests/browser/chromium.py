@@ -1,0 +1,23 @@
+"""Which Chromium the tests drive: one that is installed. None is ever downloaded."""
+
+import os
+import shutil
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ELSEWHERE = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+MISSING = (
+    "make test-browser needs an installed Chromium, and none was found: install one (on Debian: apt install chromium), "
+    "or set CHROMIUM to the path of its program."
+)
+
+
+def find() -> str:
+    """The program's path; nothing where there is none."""
+    if asked := os.environ.get("CHROMIUM"):
+        return shutil.which(asked) or ""
+    found = (shutil.which(name) for name in NAMES)
+    return next(filter(None, found), "") or next((path for path in ELSEWHERE if Path(path).exists()), "")

@@ -1,0 +1,41 @@
+"""The pages that are looked at, by name, each with the address that it has in a furnished house."""
+
+from typing import Any, Final
+
+ADDRESSES: Final[dict[str, str]] = {
+    "home": "",
+    "sources": "connectors/datasource/",
+    "source": "connectors/datasource/{quick}/change/",
+    "source, first records": "connectors/datasource/{quick}/records/",
+    "source, destructive start": "connectors/datasource/{quick}/start/",
+    "source, new": "connectors/datasource/add/",
+    "connectors": "connectors/connector/",
+    "connector": "connectors/connector/{connector}/change/",
+    "runs": "runs/run/",
+    "run": "runs/run/{completed}/change/",
+    "run, tables of a task": "runs/run/{completed}/change/?tables=1",
+    "run, tables": "runs/run/{completed}/change/?tab=tables",
+    "run, history": "runs/run/{completed}/change/?tab=history",
+    "run that failed": "runs/run/{failed}/change/",
+    "run that failed, messages": "runs/run/{failed}/change/?tab=messages",
+    "run, retry": "runs/run/{failed}/retry/",
+    "data loads": "runs/dataload/",
+    "data load": "runs/dataload/{load}/change/",
+    "batches": "ingestion/batch/",
+    "batch": "ingestion/batch/{batches[1]}/change/",
+    "batch that failed": "ingestion/batch/{batches[2]}/change/?tab=errors",
+    "batch, bad rows": "ingestion/batch/{batches[1]}/change/?tab=rows",
+    "batch, revert": "ingestion/batch/{batches[1]}/revert/",
+    "datasets": "ingestion/dataset/",
+    "dataset": "ingestion/dataset/{dataset}/change/",
+    "API clients": "access/apiclient/",
+    "API client": "access/apiclient/{client}/change/",
+    "API client, new": "access/apiclient/add/",
+    "API client, new secret": "access/apiclient/{client}/secret/",
+    "organisations": "access/organisation/",
+    "organisation": "access/organisation/{organisation}/change/",
+}
+
+
+def address(name: str, rows: dict[str, Any]) -> str:
+    return ADDRESSES[name].format(**rows)
