@@ -28,6 +28,8 @@ class SandboxForm(forms.ModelForm[Sandbox]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():  # a table of fields shows no labels but its columns' titles
+            field.widget.attrs["aria-label"] = f"{field.label or name} of the sandbox"
         if self.instance.pk and "name" in self.fields:
             self.fields["name"].disabled = True
 
