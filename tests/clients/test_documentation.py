@@ -1,12 +1,14 @@
-"""docs/batch-api.md as a new user follows it: every command is run as it is written, in order, against the running
-service, and the answers are those that are shown. And its tables are true of the code."""
+"""docs/batch-api.md as a new user follows it: every command is run as it is written, in order, against a
+new installation, and the answers are those that are shown. And its tables are true of the code."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 
+import httpx
 import pytest
 from django.conf import settings
 
@@ -14,8 +16,8 @@ from ingestion.api.problems import NOT_NOW
 from ingestion.checking import codes
 from ingestion.states import BatchStatus
 from ingestion.uploads.creating import INCOMPATIBLE
+from tests.services.process import Server, free_port
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("clients")]
 DOCUMENT = settings.BASE_DIR / "docs" / "batch-api.md"
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "=== the next block ==="
@@ -52,16 +54,38 @@ def matches(shown, came):
     return shown == came
 
 
-def test_every_command_does_what_is_shown(service, steps, tmp_path):
+@pytest.fixture
+def fresh(tmp_path):
+    """A new installation on one machine, as the document has it: SQLite, DuckDB, folders. (address, environment)"""
+    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "PYTEST_CURRENT_TEST")}
+    environment = {**kept, "HEADGATE_VAR": str(tmp_path / "var"), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    manage, port = [sys.executable, str(settings.BASE_DIR / "manage.py")], free_port()
+    address = f"http://127.0.0.1:{port}"
+    subprocess.run([*manage, "migrate", "--verbosity=0"], env=environment, check=True, timeout=120)
+    server = Server(
+        name="a fresh installation",
+        command=[*manage, "serve", f"--port={port}"],
+        log=tmp_path / "log",
+        ready=lambda: httpx.get(address),
+        options={"env": environment},
+    )
+    server.start()
+    yield address, environment
+    server.stop()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_every_command_does_what_is_shown(fresh, steps, tmp_path):
+    address, environment = fresh
     folder = tmp_path / "copy"
     folder.mkdir()
     (folder / "manage.py").symlink_to(settings.BASE_DIR / "manage.py")
     script = f"\necho; echo '{MARK}'\n".join(commands for commands, _ in steps)
-    script = script.replace("http://127.0.0.1:8000", service.address).replace(".venv/bin/python", sys.executable)
+    script = script.replace("http://127.0.0.1:8000", address).replace(".venv/bin/python", sys.executable)
 
     done = subprocess.run(
         [shutil.which("bash"), "-euo", "pipefail", "-c", script],
-        env={**service.environment, "PYTHONPATH": str(settings.BASE_DIR)},
+        env={**environment, "PYTHONPATH": str(settings.BASE_DIR)},
         cwd=folder,
         capture_output=True,
         text=True,
