@@ -115,7 +115,7 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.dataset} of {self.owner}"
+        return self.public_id if self.self_promoting else f"{self.dataset} of {self.owner}"
 
     @property
     def agreed(self) -> Blueprint:
