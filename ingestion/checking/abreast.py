@@ -71,7 +71,7 @@ class Ticket:
     def turn(self, *, is_last: bool = True) -> Iterator[Tally]:
         """Waits for the pieces before. `is_last` false: the turn stays with this piece, which will ask again."""
         yield self.turns.wait(self.number)
-        if is_last:
+        if is_last:  # not where an error came: nothing behind it may have its turn
             self.turns.pass_on(self.number)
 
 

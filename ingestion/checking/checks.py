@@ -10,13 +10,13 @@ from ingestion.checking import codes
 from ingestion.checking.base import CheckReport, CheckRequest, FileProblem
 from ingestion.checking.codes import FileRefused
 from ingestion.checking.csvfile import check_csv
+from ingestion.checking.engine import memory_of
 from ingestion.checking.jsonfile import check_json
 from ingestion.checking.looks import refuse_other_formats
 from ingestion.checking.parquetfile import check_parquet
 from ingestion.checking.sizes import spoken
 from ingestion.checking.tabular import swept
 from ingestion.errors import DataFault
-from ingestion.formats.duck import MEMORY
 
 READERS: Final[Mapping[str, Callable[[CheckRequest], CheckReport]]] = {
     "json": check_json,
@@ -54,5 +54,5 @@ def check(request: CheckRequest) -> CheckReport:
 def _unconverted(request: CheckRequest, fault: DataFault) -> FileProblem:
     """The conversion's own complaint; of memory, in the words of a file."""
     if isinstance(fault.__cause__, duckdb.OutOfMemoryException):
-        return codes.NEEDS_MEMORY.problem(name=request.name, expected=f"{MEMORY} MiB")
+        return codes.NEEDS_MEMORY.problem(name=request.name, expected=spoken(memory_of(request)))
     return FileProblem(code=codes.NOT_CONVERTED, text=f"{fault.message} {fault.advice}")

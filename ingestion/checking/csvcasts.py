@@ -55,7 +55,7 @@ class CastSearch:
                     rows = self._look(duck, piece, rejects, before)
                 except duckdb.InvalidInputException:
                     return  # the rows themselves cannot be told apart
-                before += rows + len(rejects.lines()) + self._source.header_of(piece)
+                before += rows + len(rejects.lines()) + (self._request.csv.header and not piece.number)
             piece.remove()
         if found := next((column for column in self._misfits if column.count), None):
             raise self._refused(found)
@@ -68,7 +68,7 @@ class CastSearch:
         for column, some, numbers in zip(self._misfits, found[::2], found[1::2], strict=True):
             if some and len(column.lines) < FIRST_ROWS:
                 header = self._source.header_of(piece)
-                lines = [before + line for line in _lines_of(numbers, rejects.lines(), header)]
+                lines = [before + line - (piece.number > 0) for line in _lines_of(numbers, rejects.lines(), header)]
                 column.lines = [*column.lines, *lines][:FIRST_ROWS]
             column.count += some
         return int(count)

@@ -51,6 +51,7 @@ class Signs:
     escape: bytes
     delimiter: bytes
     end: bytes  # of a line; its last byte where there are two
+    header: bytes  # of pieces but the first: the engine takes all lines to end as a piece's first does
 
     @property
     def are_plain(self) -> bool:
@@ -87,6 +88,7 @@ def pieces(request: CheckRequest, path: Path, signs: Signs, *, is_careful: bool)
                 number = next(numbers)
                 made, size = Piece(request.folder / f"spool-{number}.csv", number), 0
                 file = made.path.open("wb")
+                file.write(signs.header)
     finally:
         file.close()
     if size:

@@ -31,6 +31,7 @@ def check_csv(request: CheckRequest) -> CheckReport:
     try:
         return _Conversion(request, source, columns, is_careful=False).report()
     except duckdb.InvalidInputException:
+        discard(request)
         _refuse_failed_casts(request, source, columns)
     except Unsure:
         pass
@@ -40,13 +41,15 @@ def check_csv(request: CheckRequest) -> CheckReport:
     try:
         return _Conversion(request, source, columns, is_careful=True).report()
     except duckdb.InvalidInputException as error:
+        discard(request)
         _refuse_failed_casts(request, source, columns)
         raise refuse(codes.DAMAGED, name=request.name, why="its rows cannot be told apart") from error
 
 
 def _refuse_failed_casts(request: CheckRequest, source: CsvText, columns: Sequence[CsvColumn]) -> None:
     """Was it a value that is not of its column's type?"""
-    CastSearch(request, source, columns).refuse(pieces(request, source.path, source.signs, is_careful=True))
+    signs = source.signs(len(columns))
+    CastSearch(request, source, columns).refuse(pieces(request, source.path, signs, is_careful=True))
 
 
 class _Conversion:
@@ -76,7 +79,8 @@ class _Conversion:
             )
 
     def _pieces(self) -> Iterator[Piece]:
-        return pieces(self._request, self._source.path, self._source.signs, is_careful=self._is_careful)
+        signs = self._source.signs(len(self._ids))
+        return pieces(self._request, self._source.path, signs, is_careful=self._is_careful)
 
     def _convert(self, piece: Piece, ticket: Ticket) -> ConvertedPart:
         try:

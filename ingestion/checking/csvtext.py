@@ -55,16 +55,21 @@ class CsvText:
         except csv.Error as error:
             raise refuse(codes.BAD_OPTION, name=self._request.name, why="its first rows cannot be read") from error
 
-    @property
-    def signs(self) -> Signs:
-        """By which rows are told apart in the file's bytes."""
+    def signs(self, columns: int) -> Signs:
+        """By which rows are told apart in the file's bytes. `columns`: how many a row has."""
         told, charset = self._options, self._charset
         quote, escape, delimiter = (sign.encode(charset) for sign in (told.quote, told.escape, self._delimiter))
-        return Signs(quote, escape, delimiter, b"\n" if self._has_feeds else b"\r")
+        header = delimiter.join([b"h"] * columns) + self._first_end()
+        return Signs(quote, escape, delimiter, b"\n" if self._has_feeds else b"\r", header)
+
+    def _first_end(self) -> bytes:
+        with self.path.open("rb") as file:
+            found = re.search(rb"\r\n|\r|\n", file.read(LONGEST_HEADER))
+        return found.group() if found else b"\n"
 
     def header_of(self, piece: Piece) -> bool:
-        """Does this piece begin with the header?"""
-        return self._options.header and piece.number == 0
+        """Does this piece begin with a header?"""
+        return self._options.header or piece.number > 0
 
     def reader(self, ids: Sequence[str], piece: Piece) -> str:
         """The SQL that reads the rows of a piece as text columns of these names, and notes what are no rows."""

@@ -13,7 +13,7 @@ from ingestion.formats.duck import private_duck
 
 OWN: Final = 256 << 20  # of the process itself: the interpreter, its libraries, blocks of bytes on their way
 LEAST: Final = 128 << 20  # below it the engine cannot read a piece
-MOST: Final = 384 << 20  # a piece needs no more; what it spills is written to disk
+MOST: Final = 256 << 20  # a piece needs no more; what it spills is written to disk
 
 
 def memory_of(request: CheckRequest) -> int:

@@ -25,6 +25,7 @@ class Footer:
 
     rows: int
     plain_size: int
+    groups: tuple[int, ...]  # rows of each row group
 
 
 def read_footer(duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Path) -> Footer:
@@ -36,15 +37,19 @@ def read_footer(duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Pa
             duck, f"SELECT count(*) FILTER (coalesce(num_children, 0) = 0) FROM parquet_schema({text(str(path))})"
         )
         _refuse_excess(request, int(groups), int(columns))
-        (size,) = _one(
+        (size, counts) = _one(
             duck,
-            f"SELECT coalesce(sum(total_uncompressed_size), 0)::HUGEINT FROM parquet_metadata({text(str(path))})",
+            "SELECT coalesce(sum(size), 0)::HUGEINT, coalesce(list(count ORDER BY id), []) FROM (SELECT "
+            "row_group_id AS id, any_value(row_group_num_rows) AS count, sum(total_uncompressed_size) AS size "
+            f"FROM parquet_metadata({text(str(path))}) GROUP BY id)",
         )
     except duckdb.Error as error:
         raise damaged(request, error) from error
     if size > request.limits.plain_size or size < 0 or rows < 0:
         raise refuse(codes.TOO_LARGE, name=request.name, expected=spoken(request.limits.plain_size))
-    return Footer(rows=int(rows), plain_size=int(size))
+    if sum(counts) != rows or min(counts, default=0) < 0:
+        raise refuse(codes.DAMAGED, name=request.name, why="its row groups have other rows than the file")
+    return Footer(rows=int(rows), plain_size=int(size), groups=tuple(counts))
 
 
 def damaged(request: CheckRequest, error: duckdb.Error) -> FileRefused:

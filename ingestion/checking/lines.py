@@ -91,6 +91,9 @@ class Lines:
             yield TOO_LONG + start[:KEPT] + b"\n"
 
     def _whole(self, lines: bytes) -> Iterator[bytes]:
+        if _are_plain(lines) and self._limit >= BLOCK * 16:
+            yield lines
+            return
         if lines[:1] in b"\r\n" or any(blank in lines for blank in BLANK):
             lines = b"".join(line + b"\n" for line in lines.split(b"\n") if line and not line.isspace())
         if (b"\n[" in lines or lines[:1] in b"[ \t" or b"\n " in lines or b"\n\t" in lines) and INDENTED.search(lines):
@@ -112,6 +115,11 @@ class Lines:
         except (msgspec.DecodeError, RecursionError):
             return line
         return b"".join(bytes(element) + b"\n" for element in elements)
+
+
+def _are_plain(lines: bytes) -> bool:
+    """Is each line one object that begins and ends with its brackets? Nearly all are; two counts are fast to do."""
+    return lines[:1] == b"{" and lines.count(b"}\n{") + 1 == lines.count(b"\n")
 
 
 def _split(lines: bytes) -> list[bytes]:

@@ -3,15 +3,20 @@ a table, a filter, the judge for what it flags, a part.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from ingestion.checking import codes
+from ingestion.checking.abreast import Tally, Ticket, side_by_side
 from ingestion.checking.base import CheckReport, CheckRequest
 from ingestion.checking.codes import refuse
 from ingestion.checking.compiling import compile_checked
+from ingestion.checking.engine import engine
 from ingestion.checking.footer import Footer, damaged, read_footer
 from ingestion.checking.judge import shown
 from ingestion.checking.parquetrows import Chunk, ParquetTable
@@ -21,11 +26,11 @@ from ingestion.checking.schema import Place, Schema
 from ingestion.checking.sizes import spoken
 from ingestion.checking.tabular import joined
 from ingestion.formats.base import ConvertedPart
-from ingestion.formats.duck import make_room, private_duck
+from ingestion.formats.duck import make_room
 from ingestion.formats.shape import MOST_COLUMNS
 
-CHUNK_SIZE: Final = 48 << 20  # bytes of plain values at a time
-MOST_ROWS: Final = 300_000
+CHUNK_SIZE: Final = 32 << 20  # bytes of plain values at a time
+MOST_ROWS: Final = 150_000
 FEWEST_ROWS: Final = 200
 ALWAYS_BEARABLE: Final = 1 << 30  # bytes that a file may grow to whatever its own size is
 
@@ -33,39 +38,82 @@ ALWAYS_BEARABLE: Final = 1 << 30  # bytes that a file may grow to whatever its o
 def check_parquet(request: CheckRequest) -> CheckReport:
     """Raises FileRefused."""
     path = joined(request)
-    with Problems(request) as problems, private_duck(request.folder, threads=request.threads) as duck:
-        footer = read_footer(duck, request, path)
-        if not footer.rows:
-            raise refuse(codes.EMPTY_FILE)
-        try:
-            return _converted(request, path, footer, problems, duck)
-        except duckdb.Error as error:
-            if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
-                raise
-            raise damaged(request, error) from error
+    with Problems(request) as problems:
+        with engine(request, request.folder / "spool-head.duck") as duck:
+            footer = read_footer(duck, request, path)
+            if not footer.rows:
+                raise refuse(codes.EMPTY_FILE)
+            with _readable(request):
+                schema = compile_checked(request.schema) if request.schema is not None else None
+                work = _Work(request, path, footer, schema, _readings(duck, request, path, schema), problems)
+        with _readable(request):
+            return work.report()
 
 
-def _converted(
-    request: CheckRequest, path: Path, footer: Footer, problems: Problems, duck: duckdb.DuckDBPyConnection
-) -> CheckReport:
-    schema = compile_checked(request.schema) if request.schema is not None else None
-    readings = _readings(duck, request, path, schema)
-    make_room(duck, columns=4 * len(readings))
-    table = ParquetTable(duck, request, schema, readings, problems)
-    parts: list[ConvertedPart] = []
-    plain = 0
-    for chunk in _read(table, footer, path):
-        if part := table.convert(chunk, number=request.first_part + len(parts)):
-            parts.append(part)
-            plain += part.plain_size
-        _refuse_bomb(request, path, plain)
-    return CheckReport(
-        parts=tuple(parts),
-        read=footer.rows,
-        bad=problems.bad,
-        errors=problems.errors,
-        problem_files=problems.files,
-    )
+@contextmanager
+def _readable(request: CheckRequest) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+            raise
+        raise damaged(request, error) from error
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One file on its way."""
+
+    request: CheckRequest
+    path: Path
+    footer: Footer
+    schema: Schema | None
+    readings: list[Reading]
+    problems: Problems
+
+    def report(self) -> CheckReport:
+        tally, parts = Tally(self.request.first_part), list[ConvertedPart]()
+        made = side_by_side(self._ranges(), self._convert, tally=tally, threads=self.request.threads)
+        for some in made:
+            parts += some
+            _refuse_bomb(self.request, self.path, sum(part.plain_size for part in parts))
+        return CheckReport(
+            parts=tuple(parts),
+            read=self.footer.rows,
+            bad=self.problems.bad,
+            errors=self.problems.errors,
+            problem_files=self.problems.files,
+        )
+
+    def _ranges(self) -> Iterator[Chunk]:
+        """Ranges of rows of a bearable size by what the footer says; whole row groups, where these are small."""
+        each = max(1, self.footer.plain_size // self.footer.rows)
+        most = max(FEWEST_ROWS, min(MOST_ROWS, CHUNK_SIZE // each))
+        first = count = 0
+        for group in self.footer.groups:
+            if count and count + group > most:
+                yield from _cut(Chunk(self.path, first, count), most)
+                first, count = first + count, 0
+            count += group
+        yield from _cut(Chunk(self.path, first, count), most)
+
+    def _convert(self, wanted: Chunk, ticket: Ticket) -> list[ConvertedPart]:
+        """The parts of a range: one, or several where it was too large for the engine. All share the range's turn."""
+        with engine(self.request, self.request.folder / f"spool-{wanted.first}.duck") as duck:
+            make_room(duck, columns=4 * len(self.readings))
+            table = ParquetTable(duck, self.request, self.schema, self.readings, self.problems)
+            end, parts = wanted.first + wanted.count, list[ConvertedPart]()
+            for chunk in _read(table, wanted):
+                if part := table.convert(chunk, ticket, is_last=chunk.first + chunk.count == end):
+                    parts.append(part)
+            return parts
+
+
+def _cut(chunk: Chunk, most: int) -> Iterator[Chunk]:
+    """Ranges of at most so many rows, all of about the same size."""
+    number = max(1, -(-chunk.count // most))
+    edges = [chunk.first + chunk.count * step // number for step in range(number + 1)]
+    yield from (Chunk(chunk.path, start, end - start) for start, end in pairwise(edges) if end > start)
 
 
 def sources_of(duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Path) -> list[Source]:
@@ -102,14 +150,11 @@ def _place(request: CheckRequest, schema: Schema | None, source: Source) -> Plac
     return place
 
 
-def _read(table: ParquetTable, footer: Footer, path: Path) -> Iterator[Chunk]:
-    """Chunks that the table has read, of a bearable size by what the footer says; smaller ones where that was too
-    little."""
-    each = max(1, footer.plain_size // footer.rows)
-    count = max(FEWEST_ROWS, min(MOST_ROWS, CHUNK_SIZE // each))
-    first = 0
-    while first < footer.rows:
-        chunk = Chunk(path, first, min(count, footer.rows - first))
+def _read(table: ParquetTable, wanted: Chunk) -> Iterator[Chunk]:
+    """The range once the table has read it; smaller ones one after the other where it was too large."""
+    first, count, end = wanted.first, wanted.count, wanted.first + wanted.count
+    while first < end:
+        chunk = Chunk(wanted.path, first, min(count, end - first))
         try:
             table.read(chunk)
         except duckdb.OutOfMemoryException:

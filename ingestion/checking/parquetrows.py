@@ -9,6 +9,7 @@ import duckdb
 
 from ingestion.blueprint.types import Type
 from ingestion.checking import codes
+from ingestion.checking.abreast import Ticket
 from ingestion.checking.base import CheckRequest
 from ingestion.checking.judge import Judge, fault
 from ingestion.checking.parquettypes import DOCUMENT, FLAG, NUMBER, STRING, Reading, rows_of
@@ -63,11 +64,14 @@ class ParquetTable:
         self._layout = Layout(self._spec, _shape(leaves), (), tuple(leaves))
         self._types: Mapping[str, Type] = schema.types(request.depth) if schema else {}
 
-    def convert(self, chunk: Chunk, *, number: int) -> ConvertedPart | None:
-        """The part of the chunk that was read last; None if no row of it passed."""
-        rejected = self._judge_flagged(chunk)
-        if rejected == chunk.count:
-            return None
+    def convert(self, chunk: Chunk, ticket: Ticket, *, is_last: bool) -> ConvertedPart | None:
+        """The part of the chunk that was read last; None if no row of it passed. `is_last` of the ticket's."""
+        suspects = self._suspects(chunk)
+        with ticket.turn(is_last=is_last) as tally:
+            rejected = self._judge_flagged(chunk, suspects)
+            if rejected == chunk.count:
+                return None
+            number = tally.take_part()
         facts = tuple(
             Fact(leaf, leaf.id, self._types.get(leaf.source, reading.type))
             for leaf, reading in zip(self._layout.leaves, self._readings, strict=True)
@@ -83,9 +87,8 @@ class ParquetTable:
             f"WHERE file_row_number >= {chunk.first} AND file_row_number < {chunk.first + chunk.count}"
         )
 
-    def _judge_flagged(self, chunk: Chunk) -> int:
+    def _judge_flagged(self, chunk: Chunk, suspects: Sequence[int]) -> int:
         """Look at the rows that may be bad; answers how many were."""
-        suspects = self._suspects(chunk)
         bad: list[int] = []
         for start in range(0, len(suspects), AT_ONCE):
             changed: dict[int, list[str | None]] = {}

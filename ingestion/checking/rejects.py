@@ -35,7 +35,7 @@ class Rejects:
         quote swallowed the rest of the file."""
         for line, kind, text in self._rows():
             if kind == "UNQUOTED VALUE" and self._is_open(text):
-                row = line + (first + self._request.csv.header if first else 0)
+                row = first + self._position(line) + 1 + self._request.csv.header
                 why = f"the quote in row {row} is never closed"
                 raise refuse(codes.DAMAGED, name=self._request.name, why=why)
             problems.reject(first + self._position(line), [self._fault(kind)], raw=text.encode())

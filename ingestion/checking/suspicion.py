@@ -61,7 +61,9 @@ def _integer(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
     told = place.constraints
     if told.has_range or place.type != "long":
         low, high = _whole_range(told, low, high)
-        if not is_plain or told.has_range or span.longest > DIGITS[place.type]:
+        is_unsigned = is_plain and not span.low.startswith("-")  # which sorts before all digits
+        is_free = (low, high) == INTEGERS[place.type] or (is_unsigned and (low, high) == (0, INTEGERS[place.type][1]))
+        if not is_plain or not is_free or span.longest > DIGITS[place.type]:
             yield f"TRY_CAST({v} AS BIGINT) NOT BETWEEN {low} AND {high}"
     if told.enum is not None:
         yield _unlisted(told, v)

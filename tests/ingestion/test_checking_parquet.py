@@ -140,7 +140,7 @@ def test_files_are_read_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     report = checked(tmp_path, "SELECT i AS id FROM range(1, 1001) t(i)", schema=SCHEMA)
 
     tables = [Table(part) for part in report.parts]
-    assert [part.rows for part in report.parts] == [300, 300, 300, 100]
+    assert [part.rows for part in report.parts] == [250, 250, 250, 250]
     assert sorted(int(value or 0) for table in tables for value in table.column("id")) == list(range(1, 1001))
     assert tables[1].rows[0]["_part"] == "8"
 
