@@ -6,15 +6,21 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Case, F, QuerySet, Value, When
+from django.utils import timezone
 
 from ingestion.models import Batch
 from runs.admin.view import View
 from runs.models import Event, Message, Run, TableLoad, Task
+from runs.reading.chains import Chain, chains_of
+from runs.reading.durations import about
+from runs.reading.grouping import groups_of
 from runs.reading.stages import SILENT
+from runs.reading.timeline import Scale, lanes_of
 from runs.search import matching, rule_that_matched
 from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, TaskStatus
 
-TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE = 100, 100, 200
+TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE, LANES_PER_PAGE = 100, 100, 200, 50
+LANE_HEIGHT = 30  # pixels, as in the stylesheet
 PLACE = Case(  # failed, running without a sign of life, running, waiting, the rest
     When(status=TaskStatus.FAILED, then=Value(0)),
     When(SILENT, then=Value(1)),
@@ -46,13 +52,17 @@ class TaskRow:
 class TableRow:
     """One table: the chain of its counts, and how its columns change."""
 
-    batch: Batch
+    chain: Chain
     changes: tuple[str, ...]
+
+    @property
+    def batch(self) -> Batch:
+        return self.chain.batch
 
 
 def panel(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
     """What the open tab shows, for its template."""
-    builders = {"tables": _tables, "messages": _messages, "history": _history}
+    builders = {"tables": _tables, "timeline": _timeline, "messages": _messages, "history": _history}
     return builders[view.tab](run, view) if view.tab in builders else _tasks(run, view, first_failure)
 
 
@@ -79,11 +89,21 @@ def _task_row(task: Any, view: View, first_failure: int) -> TaskRow:
 
 
 def _tables(run: Run, view: View) -> dict[str, Any]:
-    batches = (
-        Batch.objects.filter(load=run.load_id, owner=run.owner).select_related("dataset").order_by("dataset__name")
-    )
-    rows = [TableRow(batch=batch, changes=tuple(in_words(batch.changes))) for batch in batches]
-    return {"rows": rows}
+    chains = chains_of(run)
+    rows = [TableRow(chain=chain, changes=tuple(in_words(chain.batch.changes))) for chain in chains.rows]
+    return {"rows": rows, "compared_with": chains.compared_with}
+
+
+def _timeline(run: Run, view: View) -> dict[str, Any]:
+    now = timezone.now()
+    scale = Scale.of(run, now=now)
+    tasks = run.tasks.defer("partition", "checkpoint", "output").order_by(F("started_at").asc(nulls_last=True), "pk")
+    page = _page(tasks, LANES_PER_PAGE, view)
+    lanes = lanes_of(page.object_list, scale, now=now)
+    height = len(lanes) * LANE_HEIGHT
+    ticks = [(place, about(passed)) for place, passed in scale.ticks()]
+    placed = [(number * LANE_HEIGHT, lane) for number, lane in enumerate(lanes)]
+    return {"lanes": placed, "page": page, "ticks": ticks, "height": height, "scale": scale}
 
 
 def in_words(changes: Iterable[dict[str, Any]]) -> Iterable[str]:
@@ -99,7 +119,11 @@ def in_words(changes: Iterable[dict[str, Any]]) -> Iterable[str]:
 
 
 def _messages(run: Run, view: View) -> dict[str, Any]:
-    messages = run.messages.select_related("task").order_by("-last_at", "-pk")
+    """By kind; or, where one kind was chosen, its messages one by one."""
+    if not view.group:
+        groups, page = groups_of(run, page=view.page)
+        return {"groups": groups, "page": page}
+    messages = run.messages.filter(fingerprint=view.group).select_related("task").order_by("-last_at", "-pk")
     return {"page": _page(messages, MESSAGES_PER_PAGE, view)}
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from runs.states import TaskKind
 
-TABS = {"tasks": "Tasks", "tables": "Tables", "messages": "Messages", "history": "History"}
+TABS = {"tasks": "Tasks", "tables": "Tables", "timeline": "Timeline", "messages": "Messages", "history": "History"}
 FINGERPRINT = re.compile("[0-9a-f]{32}")
 KINDS = frozenset(str(kind) for kind in TaskKind)
 

@@ -21,9 +21,8 @@ STAGES: tuple[tuple[str, TaskKind], ...] = (
     ("Ingestion", TaskKind.INGESTION),
     ("Complete ingestion", TaskKind.COMPLETION),
 )
-NOTHING: Mapping[str, Any] = dict.fromkeys(
-    ("total", "opened", "running", "failed", "completed", "cancelled", "silent", "rows"), 0
-) | {"first": None, "last": None}
+COUNTED = ("total", "opened", "running", "failed", "completed", "cancelled", "silent", "rows")
+NOTHING: Mapping[str, Any] = {**dict.fromkeys(COUNTED, 0), "first": None, "last": None}
 
 
 @dataclass(frozen=True, kw_only=True)

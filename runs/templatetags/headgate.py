@@ -142,6 +142,14 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
+@register.filter
+def signed(value: float | None) -> str:
+    """A change in percent: "+3.1 %", "−40.0 %", "0 %"."""
+    if value is None:
+        return NOTHING
+    return f"{value:+,.1f}{UNBROKEN}%".replace("-", "−") if abs(value) >= 0.05 else f"0{UNBROKEN}%"
+
+
 @register.simple_tag
 def link(view: Any, **changes: Any) -> str:
     """The address of the page that is open, with these things of it changed."""

@@ -269,7 +269,7 @@ def test_history_names_who_moved_what_and_why(admin):
     assert text.index("system") < text.rindex("anna")
 
 
-@pytest.mark.parametrize("tab", ["tasks", "tables", "messages", "history"])
+@pytest.mark.parametrize("tab", ["tasks", "tables", "timeline", "messages", "history"])
 def test_hostile_texts_show_as_text_in_every_panel(admin, tab):
     run = factories.failed_run(requested_by=HOSTILE, outcome=HOSTILE, cancel_requested_by=HOSTILE)
     task = factories.task(run, HOSTILE, status=TaskStatus.FAILED, note=HOSTILE, worker=HOSTILE)
@@ -284,7 +284,7 @@ def test_hostile_texts_show_as_text_in_every_panel(admin, tab):
         assert "&lt;script&gt;" in page
 
 
-@pytest.mark.parametrize("tab", ["tasks", "tables", "messages", "history"])
+@pytest.mark.parametrize("tab", ["tasks", "tables", "timeline", "messages", "history"])
 def test_a_bigger_run_costs_no_more_queries(admin, tab):
     run = factories.failed_run()
 
