@@ -24,6 +24,7 @@ from ingestion import lifecycle
 from ingestion.errors import DiskFull
 from ingestion.formats import convert
 from ingestion.formats.base import ConvertedPart, TableSpec
+from ingestion.formats.duck import Ducks
 from ingestion.models import Batch, Dataset, Load, Part
 from ingestion.rooms import store
 from ingestion.warehouse.base import Mode
@@ -94,10 +95,12 @@ class Writer:
         self.folder = settings.SCRATCH_DIR / f"{self.label.replace('/', '-')}-{self.attempt}"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        self._ducks = Ducks(self.folder, threads=settings.CONVERT_THREADS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._ducks.close()
         if self._spool:
             self._spool.file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -138,7 +141,7 @@ class Writer:
                 [destination.spec for destination in self.destinations],
                 part_number=number,
                 folder=self._folder_of(number),
-                threads=settings.CONVERT_THREADS,
+                ducks=self._ducks,
             )
             parts = tuple(self._put(by_table[part.table], part, number) for part in converted)
         spool.path.unlink()

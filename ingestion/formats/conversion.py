@@ -3,6 +3,7 @@ record by record where it would not.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +12,11 @@ import duckdb
 from ingestion.formats import exact, native
 from ingestion.formats.base import ConvertedPart, TableSpec
 from ingestion.formats.declared import declare
-from ingestion.formats.duck import private_duck
+from ingestion.formats.duck import Ducks, private_duck
 from ingestion.formats.facts import Fact, settle
 from ingestion.formats.native import Loaded
 from ingestion.formats.reader import NeedsExact
-from ingestion.formats.scan import Survey, survey
+from ingestion.formats.scan import survey
 from ingestion.formats.tables import Filled, Stager
 
 NOTHING_KNOWN: Final[Mapping[str, Fact]] = {}
@@ -28,35 +29,31 @@ def convert(
     part_number: int,
     folder: Path,
     threads: int = 2,
+    ducks: Ducks | None = None,
 ) -> list[ConvertedPart]:
     """Convert the files of a spool (JSON lines of records, one each) into a gzip part per table that has any.
 
     Safe to repeat and to call from several threads with folders of their own; leaves nothing in `folder` but the
-    parts. A table all of whose rows were turned down has a part of no rows, for its counts.
+    parts. A table all of whose rows were turned down has a part of no rows, for its counts. `ducks` spare a caller of
+    many conversions the making of a database for each, and say how many threads it has.
     Raises DataFault, and OSError where the disk is full.
     """
     seen = survey(spool)
+    borrow = ducks.borrow if ducks else partial(private_duck, folder, threads=threads)
     try:
-        return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=False)
+        with borrow() as duck:
+            loaded = native.load(duck, spool, tables, seen)
+            return _stage(Stager(duck, part_number=part_number, folder=folder, exact=False), loaded, tables)
     except NeedsExact:
-        return _convert(spool, tables, seen, part_number=part_number, folder=folder, threads=threads, exactly=True)
+        pass
+    with borrow() as duck:
+        loaded = exact.load(duck, spool, tables, folder)
+        return _stage(Stager(duck, part_number=part_number, folder=folder, exact=True), loaded, tables)
 
 
-def _convert(
-    spool: Sequence[Path],
-    tables: Sequence[TableSpec],
-    seen: Survey,
-    *,
-    part_number: int,
-    folder: Path,
-    threads: int,
-    exactly: bool,
-) -> list[ConvertedPart]:
-    with private_duck(folder, threads=threads) as duck:
-        loaded = exact.load(duck, spool, tables, folder) if exactly else native.load(duck, spool, tables, seen)
-        filled = [settled(duck, loaded, number) for number in range(len(loaded.layouts))]
-        stager = Stager(duck, part_number=part_number, folder=folder, exact=exactly)
-        parts = [stager.stage(table, filled[0]) for table in filled if table.spec in tables]
+def _stage(stager: Stager, loaded: Loaded, tables: Sequence[TableSpec]) -> list[ConvertedPart]:
+    filled = [settled(stager.duck, loaded, number) for number in range(len(loaded.layouts))]
+    parts = [stager.stage(table, filled[0]) for table in filled if table.spec in tables]
     return [part for part in parts if part]
 
 
