@@ -5,7 +5,7 @@ from typing import Final
 
 from ingestion.checking.schema import INTEGERS, Place
 from ingestion.checking.values import CLOCK
-from ingestion.formats.facts import DATE_LENGTH, DAY, EDGES, FIRST_YEAR, WELL_FORMED, ZONE
+from ingestion.formats.facts import DATE_LENGTH, DAY, EDGES, FIRST_YEAR, USUAL_LENGTH, USUAL_TIME, WELL_FORMED, ZONE
 
 MILLISECONDS: Final = "-?[0-9]{1,14}"
 
@@ -16,6 +16,7 @@ class Cast:
 
     test: str
     staged: str
+    usual: str = ""  # a quicker test for most texts of the type, staged as they are
 
 
 def cast_of(place: Place, v: str) -> Cast | None:
@@ -54,7 +55,9 @@ def _date_time(v: str) -> Cast:
     is_number = f"regexp_full_match({v}, '{MILLISECONDS}')"
     short = f"regexp_replace({v}, '(\\.[0-9]{{6}})[0-9]+', '\\1')"
     instant = f"strftime({_epoch(v)}, '%Y-%m-%dT%H:%M:%S.%gZ')"
-    return Cast(f"({written}) OR {is_number}", f"CASE WHEN {is_number} THEN {instant} ELSE {short} END")
+    usual = f"strlen({v}) = {USUAL_LENGTH} AND {v} >= '{FIRST_YEAR}' AND {USUAL_TIME.replace('(v ', f'({v} ')} = {v}"
+    staged = f"CASE WHEN {is_number} THEN {instant} ELSE {short} END"
+    return Cast(f"({written}) OR {is_number}", staged, usual)
 
 
 def _epoch(v: str) -> str:

@@ -42,7 +42,8 @@ class CsvColumn:
             return Field(self.source, f"replace({self.id}, chr(0), '')" if has_nul else self.id, self.type)
         # error() must depend on the row, or it would be raised as the query is planned.
         blank = f"{self.id} IS NULL OR {self.id} = ''"
-        sql = f"CASE WHEN {blank} THEN NULL WHEN {cast.test} THEN {cast.staged} ELSE error({self.id}) END"
+        usual = f"WHEN {cast.usual} THEN {self.id} " if cast.usual else ""
+        sql = f"CASE WHEN {blank} THEN NULL {usual}WHEN {cast.test} THEN {cast.staged} ELSE error({self.id}) END"
         return Field(self.source, sql, self.type)
 
 

@@ -5,6 +5,7 @@ several kinds made one, which the engine wants.
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -113,22 +114,20 @@ class CsvText:
 
     def _scan(self) -> int:
         """How often is U+0000 in it? Refuses what is beyond ASCII where that was declared, and text with no rows."""
-        nul_count, is_blank = 0, True
-        returns = feeds = pairs = 0
+        nul_count, is_blank, ends = 0, True, Counter[bytes]()
         last = b""
         with self.path.open("rb") as file:
             while block := file.read(CHUNK):
                 if self._charset == "ascii" and not block.isascii():
                     raise refuse(codes.BAD_ENCODING, name=self._request.name, expected="US-ASCII", where="")
-                nul_count += block.count(b"\0")
-                returns, feeds = returns + block.count(b"\r"), feeds + block.count(b"\n")
-                pairs += block.count(b"\r\n") + (last == b"\r" and block.startswith(b"\n"))
+                nul_count += block.count(b"\0") if b"\0" in block else 0  # to find nothing is quicker than to count it
+                ends += _ends(block, last)
                 last = block[-1:]
                 is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
         if is_blank:
             raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
-        self._has_feeds = feeds > 0
-        self.has_mixed_ends = returns > 0 and not (returns == pairs == feeds)
+        self._has_feeds = ends[b"\n"] > 0
+        self.has_mixed_ends = ends[b"\r"] > 0 and not (ends[b"\r"] == ends[b"\r\n"] == ends[b"\n"])
         return nul_count
 
     def _dialect(self) -> dict[str, Any]:
@@ -169,6 +168,14 @@ class CsvText:
                     raise refuse(
                         codes.DAMAGED, name=self._request.name, why="a quoted value has no end, or is too long"
                     )
+
+
+def _ends(block: bytes, last: bytes) -> Counter[bytes]:
+    """Ends of lines by their signs; `last` is what stood before the block. Line feeds count once if they are all."""
+    if b"\r" not in block and last != b"\r":
+        return Counter({b"\n": 1}) if b"\n" in block else Counter()
+    pairs = block.count(b"\r\n") + (last == b"\r" and block.startswith(b"\n"))
+    return Counter({b"\r": block.count(b"\r"), b"\n": block.count(b"\n"), b"\r\n": pairs})
 
 
 def _piece(quote: bytes, escape: bytes, delimiter: bytes) -> re.Pattern[bytes]:
