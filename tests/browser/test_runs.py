@@ -1,0 +1,159 @@
+"""A day at the run pages: start, watch, search, look inside, cancel, retry, filter."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE, Visit, keep, sign_in
+from tests.browser.house import House
+
+pytestmark = pytest.mark.browser
+SLOWLY = 60_000  # milliseconds that a run may take
+
+
+@pytest.fixture(autouse=True)
+def usual_api(house: House) -> Iterator[None]:
+    yield
+    house.api.control(latency_ms=0, fixed_token_valid=True)
+
+
+def status(page: Page):
+    return page.get_by_role("status").first
+
+
+def start_destructively(visit: Visit, source: int) -> Page:
+    page = visit(f"connectors/datasource/{source}/change/")
+    page.get_by_text("Run now", exact=True).click()
+    page.get_by_role("button", name="Destructive run").click()
+    page.get_by_role("button", name="Start the destructive run").click()
+    page.wait_for_url(re.compile(r"/runs/run/\d+/change/"))
+    return page
+
+
+def number_of(page: Page) -> int:
+    return int(re.search(r"/run/(\d+)/", page.url)[1])
+
+
+def test_a_login_leads_to_the_pages(visit, house):
+    page = visit("login/", known=False)
+
+    sign_in(page, house)
+
+    expect(page.get_by_role("link", name="API runs").first).to_be_visible()
+
+
+def test_a_wrong_password_is_refused(visit):
+    page = visit("login/", known=False)
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Log in").click()
+
+    expect(page.get_by_text("Please enter the correct username and password")).to_be_visible()
+
+
+def test_a_destructive_run_is_seen_going_live_without_a_reload(visit, house):
+    house.api.control(latency_ms=400)
+    page = start_destructively(visit, house.rows["quick"])
+    page.evaluate("() => { window.sinceTheStart = true }")
+    expect(status(page)).not_to_contain_text("Completed")
+    keep(page, "story-run-at-work")
+
+    expect(status(page)).to_contain_text("Completed", timeout=SLOWLY)
+
+    assert page.evaluate("() => window.sinceTheStart") is True
+    expect(page.locator("#run-panel").get_by_text("Airports").first).to_be_visible()
+    assert page.get_by_text("Reload the page to see progress").count() == 0
+    keep(page, "story-run-live")
+
+
+@pytest.mark.parametrize(
+    ("run", "text", "rule", "finds"),
+    [
+        ("completed", "dia", "acronym", "DuckDB ingestion: airports"),
+        ("completed", "plan", "name", "Planes"),
+        ("completed", "complet", "name", "Complete DuckDB ingestion"),
+        ("failed", "fail", "status", "Airlines"),
+        ("completed", "airlines", "table", "DuckDB ingestion: airlines"),
+        ("failed", "refused our login", "message", "Airlines"),
+    ],
+)
+def test_the_search_finds_tasks_as_one_types(visit, house, run, text, rule, finds):
+    page = visit(f"runs/run/{house.rows[run]}/change/")
+
+    page.get_by_label("Search tasks").press_sequentially(text, delay=10)
+
+    expect(page.locator("#run-panel").get_by_role("status")).to_contain_text(f"match “{text}”")
+    found = page.get_by_role("row").filter(has_text=finds).first
+    expect(found).to_be_visible()
+    expect(found).to_contain_text("matched by")
+    assert f"q={text.split()[0]}" in page.url
+    if rule not in ("name", "table"):
+        expect(found).to_contain_text(f"matched by {rule}")
+
+
+def test_a_tables_number_opens_its_tables(visit, house):
+    page = visit(f"runs/run/{house.rows['completed']}/change/")
+
+    page.get_by_role("link", name="Show the 1 table of Airports").click()
+
+    expect(page.get_by_role("table", name="Tables of Airports")).to_contain_text("1,458")
+    page.get_by_role("link", name=re.compile("Hide the .*tables? of Airports")).click()
+    expect(page.get_by_role("table", name="Tables of Airports")).to_have_count(0)
+
+
+def test_a_messages_number_opens_its_messages(visit, house):
+    page = visit(f"runs/run/{house.rows['failed']}/change/")
+
+    page.get_by_role("link", name="Show the 1 message of Airlines").click()
+
+    expect(page.get_by_role("list", name="Messages of Airlines")).to_contain_text("refused our login (401)")
+
+
+def test_a_slow_run_is_cancelled(visit, house):
+    house.api.control(latency_ms=300)
+    page = start_destructively(visit, house.rows["slow"])
+
+    page.get_by_role("link", name="Cancel").first.click()
+    expect(page.get_by_text("Nothing goes live")).to_be_visible()
+    page.get_by_role("button", name="Cancel the run").click()
+
+    expect(status(page)).to_contain_text(re.compile("Cance"))
+    expect(page.locator("#run-top").get_by_role("status").first).to_contain_text("Cancelled", timeout=SLOWLY)
+    keep(page, "story-run-cancelled")
+
+
+def test_a_failed_run_is_retried_and_the_new_one_completes(visit, house):
+    house.api.control(fixed_token_valid=False)
+    page = start_destructively(visit, house.rows["quick"])
+    expect(page.locator("#run-top").get_by_role("status").first).to_contain_text("Failed", timeout=SLOWLY)
+    failed = number_of(page)
+    house.api.control(fixed_token_valid=True)
+
+    page.locator("#retry-run").click()
+    page.get_by_role("button", name="Retry", exact=True).click()
+
+    expect(page.get_by_text(f"was started in place of run {failed}")).to_be_visible()
+    assert number_of(page) > failed
+    expect(page.locator("#run-top").get_by_role("status").first).to_contain_text("Completed", timeout=SLOWLY)
+
+
+def test_the_list_is_filtered_by_type_and_status(visit, house):
+    page = visit("runs/run/")
+    filters = page.get_by_role("navigation", name="Filters")
+
+    for name, choice in (("Type", "Destructive"), ("Status", "Failed")):
+        filters.locator("details").filter(has=page.locator("summary", has_text=re.compile(name, re.I))).locator(
+            "summary"
+        ).click()
+        filters.get_by_role("link", name=choice, exact=True).locator("visible=true").click()
+        page.wait_for_load_state()
+
+    rows = page.locator("#result_list tbody tr")
+    expect(rows.first).to_contain_text("Failed", timeout=PATIENCE)
+    for row in rows.all():
+        expect(row).to_contain_text("Failed")
+        expect(row).to_contain_text("Destructive")
+    assert "status__exact=failed" in page.url
+    assert "mode__exact=destructive" in page.url
