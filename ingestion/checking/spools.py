@@ -20,12 +20,13 @@ from ingestion.checking.base import CheckRequest
 from ingestion.checking.engine import engine
 from ingestion.checking.reading import Good, Reader
 from ingestion.checking.sieve import NeedsWash, flagged
+from ingestion.checking.suspicion import digits_of
 from ingestion.checking.warn import cuts_of
 from ingestion.formats import exact, native
 from ingestion.formats.base import ConvertedPart, TableSpec, Warning  # noqa: A004
 from ingestion.formats.conversion import settled
 from ingestion.formats.decode import Number
-from ingestion.formats.facts import Fact
+from ingestion.formats.facts import Fact, Span
 from ingestion.formats.native import Loaded
 from ingestion.formats.reader import NeedsExact
 from ingestion.formats.scan import survey
@@ -33,6 +34,8 @@ from ingestion.formats.shape import NO_HINTS, Hints, Leaf
 from ingestion.formats.tables import Stager
 
 MOST_FLAGGED: Final = 0.25  # of a spool; beyond it, judging all lines costs less than finding the flagged ones
+TEXTS: Final = ("text", "date", "timestamp")
+NUMBERS: Final = ("integer", "numeric", "double")
 Verdicts = Mapping[int, bytes | None]  # by line: what it became; None where it was turned down
 
 
@@ -132,8 +135,16 @@ def _known(loaded: Loaded, types: Mapping[str, Type]) -> Iterator[tuple[str, Fac
     for leaf in loaded.layouts[0].leaves:
         if kind := types.get(leaf.source):
             span = loaded.spans[0][leaf.id]
-            is_plain = not leaf.raw or kind.kind not in ("text", "date", "timestamp") or span.is_numeric
-            yield leaf.id, Fact(leaf, leaf.id if is_plain or not span.count else unquoted(leaf), kind)
+            yield leaf.id, Fact(leaf, _text_of(leaf, span, kind), kind)
+
+
+def _text_of(leaf: Leaf, span: Span, kind: Type) -> str:
+    """The staged text of values that are known to fit the type."""
+    if not leaf.raw or span.is_numeric or not span.count:
+        return leaf.id
+    if kind.kind in NUMBERS:
+        return digits_of(leaf, span)
+    return unquoted(leaf) if kind.kind in TEXTS else leaf.id
 
 
 def unquoted(leaf: Leaf) -> str:

@@ -26,6 +26,8 @@ PLAIN_LENGTH: Final = 100
 EXACT_LENGTH: Final = 15  # a number of so many signs comes out of a double as it went in
 INTEGER: Final = f"0|-?[1-9][0-9]{{0,{SURE_DIGITS - 1}}}"
 DOUBLE: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?"
+# A number sent as a string, where its digits are staged as they are: none that is not needed, no power of ten.
+SENT_AS_TEXT: Final = r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]+"
 STRING: Final = r'"(?:[^"\\]|\\.)*"'
 # Whole numbers of so many digits fit their type.
 DIGITS: Final = {"byte": 2, "short": 4, "int": 9, "long": 18}
@@ -53,10 +55,10 @@ def suspicions(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
 
 
 def _integer(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
-    v = leaf.id
+    v = digits_of(leaf, span)
     is_plain = leaf.raw and span.is_numeric and not span.points and not span.powers and span.longest <= SURE_DIGITS
     if not is_plain:
-        yield f"NOT regexp_full_match({v}, '{INTEGER}')"
+        yield f"NOT regexp_full_match({leaf.id}, '{_sent(leaf, INTEGER, INTEGER)}')"
     low, high = INTEGERS[place.type]
     told = place.constraints
     if told.has_range or place.type != "long":
@@ -67,6 +69,15 @@ def _integer(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
             yield f"TRY_CAST({v} AS BIGINT) NOT BETWEEN {low} AND {high}"
     if told.enum is not None:
         yield _unlisted(told, v)
+
+
+def digits_of(leaf: Leaf, span: Span) -> str:
+    """The SQL of a number's text, which may have been sent as a string."""
+    return leaf.id if span.is_numeric or not leaf.raw else f"trim({leaf.id}, '\"')"
+
+
+def _sent(leaf: Leaf, in_quotes: str, bare: str) -> str:
+    return f'(?:"(?:{in_quotes})"|{bare})' if leaf.raw else bare
 
 
 def _whole_range(told: Constraints, low: int, high: int) -> tuple[int, int]:
@@ -83,9 +94,10 @@ def _whole_range(told: Constraints, low: int, high: int) -> tuple[int, int]:
 
 
 def _double(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
-    v = leaf.id
+    v = digits_of(leaf, span)
     if not (leaf.raw and span.is_numeric and not span.powers and span.longest <= PLAIN_LENGTH):
-        yield f"NOT (regexp_full_match({v}, '{DOUBLE}') AND strlen({v}) <= {PLAIN_LENGTH})"
+        spelled = _sent(leaf, SENT_AS_TEXT, DOUBLE)
+        yield f"NOT (regexp_full_match({leaf.id}, '{spelled}') AND strlen({v}) <= {PLAIN_LENGTH})"
     told = place.constraints
     number = f"TRY_CAST({v} AS DOUBLE)"
     for end, sign in ((told.minimum, ">"), (told.maximum, "<"), (told.above, ">"), (told.below, "<")):
