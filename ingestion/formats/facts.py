@@ -37,7 +37,9 @@ USUAL_TIME: Final = "strftime(TRY_CAST(v AS TIMESTAMP), '%Y-%m-%dT%H:%M:%SZ')"
 USUAL_LENGTH: Final = 20  # 2024-01-31T10:00:00Z
 FIRST_YEAR: Final = "0001"
 EDGES: Final = "('0001-01-01', '9999-12-31')"  # where an offset could leave the years that every warehouse knows
-ODD: Final = "('NaN', 'Infinity', '-Infinity')"
+ODD_WORDS: Final = ("NaN", "Infinity", "-Infinity")
+ODD: Final = f"{ODD_WORDS}"
+BOOLEAN_WORDS: Final = ("true", "false")
 WELL_FORMED: Final = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 
 
@@ -61,6 +63,11 @@ class Span:
     @property
     def is_numeric(self) -> bool:
         return self.low != "" and self.low[0] in NUMERIC and self.high[0] in NUMERIC
+
+    @property
+    def is_boolean(self) -> bool:
+        """For JSON text: no other JSON, nor NaN or an infinity, lies between these words."""
+        return self.low in BOOLEAN_WORDS and self.high in BOOLEAN_WORDS
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,9 @@ def _question(leaf: Leaf, span: Span) -> str:
         odd = f"bool_or(contains({v}, 'n') OR contains({v}, 'N'))" if span.low.startswith("-") else "false"
         return f"{odd}, max(strlen({v})), bool_or(contains({v}, '.')), bool_or(contains({v}, 'e'))"
     odd = f"bool_or(contains({v}, 'NaN') OR contains({v}, 'Infinity'))" if leaf.raw else f"bool_or({v} IN {ODD})"
-    if span.high < "[" or (leaf.raw and span.high in ("true", "false")):
+    if span.is_boolean if leaf.raw else not any(span.low <= word <= span.high for word in ODD_WORDS):
+        odd = "false"
+    if span.high < "[" or (leaf.raw and span.high in BOOLEAN_WORDS):
         return f"{odd}, 0, false, false"
     return f"{odd}, 0, bool_or({is_container(leaf)}), false"
 
@@ -138,7 +147,7 @@ def settle(duck: duckdb.DuckDBPyConnection, table: str, leaf: Leaf, span: Span) 
         return _string(duck, table, leaf, leaf.id, span)
     if span.is_numeric:
         return _number(duck, table, leaf, leaf.id, span)
-    if span.low in ("true", "false") and span.high in ("true", "false"):
+    if span.is_boolean:
         return Fact(leaf, leaf.id, BOOLEAN)
     if span.all_start_with("[") or span.all_start_with("{"):
         return Fact(leaf, leaf.id, JSON)
