@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, DurationField, ExpressionWrapper, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
@@ -16,11 +17,12 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from runs.admin import page, verbs
+from runs.admin import bulk, columns, page, verbs
 from runs.admin.filters import FailureFilter, PeriodFilter, TriggerFilter
+from runs.admin.strip import counters
 from runs.models import Level, Run
 from runs.states import RUN_ENDED, URGENCY, RunStatus
-from runs.templatetags.headgate import badge, lasted, level_badge, moment, number, trigger_word
+from runs.templatetags.headgate import badge, level_badge, moment, number, trigger_word
 
 BY_URGENCY = Case(*(When(status=status, then=Value(place)) for place, status in enumerate(URGENCY)))
 TOOK = ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), output_field=DurationField())
@@ -54,7 +56,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
     paginator = InfinitePaginator
     search_fields = ("=id", "source__name")
     search_help_text = "Run id or data source"
-    actions = None
+    actions = ("cancel_chosen", "retry_chosen")
     empty_words = "No API run yet. Add a data source, then start its first run; first runs are destructive."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -65,6 +67,20 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
         return False
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs.cancel_run")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs.retry_run")
+
+    @admin.action(description="Cancel the chosen runs …", permissions=["cancel"])
+    def cancel_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
+        return bulk.ask(request, "cancel", chosen)
+
+    @admin.action(description="Retry the chosen runs …", permissions=["retry"])
+    def retry_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
+        return bulk.ask(request, "retry", chosen)
 
     @admin.display(description="Status", ordering=BY_URGENCY)
     def state(self, run: Run) -> SafeString:
@@ -97,7 +113,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Duration", ordering=TOOK)
     def took(self, run: Run) -> SafeString | str:
-        return lasted(run)
+        return columns.took(run, now=timezone.now())
 
     @admin.display(description="Tasks")
     def tasks_done(self, run: Run) -> SafeString:
@@ -106,8 +122,8 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         return format_html(text, run.ended_task_count, most, number(run.ended_task_count), number(run.task_count))
 
     @admin.display(description="Rows")
-    def rows(self, run: Run) -> str:
-        return number(run.row_count)
+    def rows(self, run: Run) -> SafeString | str:
+        return columns.rows(run)
 
     @admin.display(description="Messages")
     def messages_worst(self, run: Run) -> SafeString:
@@ -118,10 +134,24 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         queryset: QuerySet[Run] = super().get_queryset(request)
         return queryset.select_related("source")
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """The rows shown, those at work with what is usual for them: two queries for all of them together."""
+        shown: ChangeList = super().get_changelist_instance(request)
+        shown.result_list = columns.with_bands(shown.result_list)
+        return shown
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        strip = counters(request.GET.dict(), now=timezone.now())
+        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "strip": strip})
+        return answer
+
     def get_urls(self) -> list[URLPattern]:
         """The page's fragment and its verbs, before the addresses of every admin page."""
         wrap = self.admin_site.admin_view
         own = [
+            path("bulk/<str:verb>/", wrap(bulk.Bulk.as_view(screen=self)), name="runs_run_bulk"),
             path("<int:run_id>/live/", wrap(self.live_view), name="runs_run_live"),
             path("<int:run_id>/cancel/", wrap(verbs.Cancel(self).view), name="runs_run_cancel"),
             path("<int:run_id>/retry/", wrap(verbs.Retry(self).view), name="runs_run_retry"),

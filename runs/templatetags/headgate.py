@@ -85,6 +85,13 @@ def words(value: timedelta | None) -> str:
 
 
 @register.filter
+def brief(value: timedelta | None) -> str:
+    """A duration that may be very short: under ten seconds with a decimal."""
+    seconds = value.total_seconds() if value is not None else 10.0
+    return f"{max(seconds, 0):.1f}{UNBROKEN}s" if seconds < 10 else words(value)
+
+
+@register.filter
 def moment(value: datetime | None) -> SafeString | str:
     """How long ago, with the exact time in the title."""
     if value is None:
