@@ -28,10 +28,14 @@ class Button:
 
 
 def buttons(run: Run, user: Any, *, now: datetime) -> list[Button]:
-    """Retry and Cancel always; Force close only where there is something to force."""
+    """Retry, Cancel, Compare and Support bundle always; Force close only where there is something to force."""
     offered = [
         _button("retry", "Retry", "replay", run, why_not("retry", run, user, now=now)),
         _button("cancel", "Cancel", "cancel", run, why_not("cancel", run, user, now=now)),
+    ]
+    offered += [
+        _button("compare", "Compare", "compare_arrows", run, why_not_compare(run)),
+        _button("bundle", "Support bundle", "folder_zip", run, ""),
     ]
     if run.is_open and user.has_perm("runs.close_run"):
         offered.append(_button("close", "Force close", "power_settings_new", run, why_not("close", run, user, now=now)))
@@ -52,6 +56,11 @@ def why_not(verb: str, run: Run, user: Any, *, now: datetime) -> str:
         return why_not_cancel(run)
     refused = why_not_retry(run) if verb == "retry" else why_not_close(run, overdue=overdue(run, now=now))
     return refused.message if refused else ""
+
+
+def why_not_compare(run: Run) -> str:
+    earlier = Run.objects.filter(source=run.source_id, pk__lt=run.pk).exists()
+    return "" if earlier else "This is the first run of its source; there is nothing to compare it with."
 
 
 def why_not_cancel(run: Run) -> str:

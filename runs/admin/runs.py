@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from runs.admin import bulk, columns, page, verbs
+from runs.admin.beside import Beside
 from runs.admin.filters import FailureFilter, PeriodFilter, TriggerFilter
 from runs.admin.strip import counters
 from runs.models import Level, Run
@@ -150,7 +151,10 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
     def get_urls(self) -> list[URLPattern]:
         """The page's fragment and its verbs, before the addresses of every admin page."""
         wrap = self.admin_site.admin_view
+        beside = Beside(self)
         own = [
+            path("<int:run_id>/compare/", wrap(beside.compare), name="runs_run_compare"),
+            path("<int:run_id>/bundle/", wrap(beside.bundle), name="runs_run_bundle"),
             path("bulk/<str:verb>/", wrap(bulk.Bulk.as_view(screen=self)), name="runs_run_bulk"),
             path("<int:run_id>/live/", wrap(self.live_view), name="runs_run_live"),
             path("<int:run_id>/cancel/", wrap(verbs.Cancel(self).view), name="runs_run_cancel"),

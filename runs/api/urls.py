@@ -9,6 +9,7 @@ from rest_framework.routers import APIRootView, DefaultRouter
 
 from connectors.api.permissions import LOGINS
 from connectors.api.urls import router as connectors
+from runs.api.insight import Bundle, Compare, MessageKinds, Report
 from runs.api.parts import EventList, MessageList, TableList, TaskList
 from runs.api.sources import SourceViewSet
 from runs.api.views import DataLoadViewSet, RunViewSet
@@ -40,5 +41,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:run_id>/messages/", MessageList.as_view(), name="run-messages"),
     path("runs/<int:run_id>/tables/", TableList.as_view(), name="run-tables"),
     path("runs/<int:run_id>/events/", EventList.as_view(), name="run-events"),
+    path("runs/<int:run_id>/report/", Report.as_view(), name="run-report"),
+    path("runs/<int:run_id>/message-kinds/", MessageKinds.as_view(), name="run-message-kinds"),
+    path("runs/<int:run_id>/compare/", Compare.as_view(), name="run-compare"),
+    path("runs/<int:run_id>/bundle/", Bundle.as_view(), name="run-bundle"),
     *router.urls,
 ]

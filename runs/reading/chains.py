@@ -23,12 +23,11 @@ class Chain:
 
     @property
     def rows(self) -> int:
-        """What this run brought: loaded, or as far as it came."""
-        return _brought(self.batch)
+        return brought(self.batch)
 
     @property
     def rows_before(self) -> int | None:
-        return _brought(self.before) if self.before else None
+        return brought(self.before) if self.before else None
 
     @property
     def change(self) -> float | None:
@@ -53,7 +52,8 @@ class Chains:
     compared_with: Run | None
 
 
-def _brought(batch: Batch) -> int:
+def brought(batch: Batch) -> int:
+    """The records that a run brought into a table: loaded, or as far as it came."""
     if batch.loaded_count is not None:
         return batch.loaded_count
     return batch.staged_count or batch.extracted_count
