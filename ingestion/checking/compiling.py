@@ -185,7 +185,7 @@ class _Compiler:
     def _pattern(self, pattern: str, at: str) -> str:
         try:
             compile_pattern(pattern)
-        except (PatternProblem, re.error) as problem:
+        except PatternProblem as problem:
             self.problems.append((f"{at}/pattern", f"the pattern cannot be used: {problem}"))
         return pattern
 

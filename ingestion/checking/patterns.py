@@ -4,7 +4,9 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
+
+import re2
 
 LONGEST: Final = 2_000
 # What both engines are known to read alike, with the ASCII classes; anything else goes record by record.
@@ -15,31 +17,46 @@ class PatternProblem(Exception):
     """The pattern cannot be used."""
 
 
+class Pattern(Protocol):
+    """What is asked of a compiled pattern."""
+
+    def search(self, text: str) -> object: ...
+
+
+def _quiet() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+QUIET: Final = _quiet()
+
+
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The pattern as JSON Schema means it: found anywhere, `$` at the very end only, classes of ASCII."""
+def compile_pattern(pattern: str) -> Pattern:
+    """The pattern as JSON Schema means it: found anywhere, `$` at the very end only, classes of ASCII.
+
+    The engine needs time in proportion to the text, whatever the pattern: clients write both. It has neither
+    look-around nor references back. Raises PatternProblem.
+    """
     if len(pattern) > LONGEST:
         raise PatternProblem(f"it is longer than {LONGEST:,} characters")
-    return re.compile(_ends(pattern), re.ASCII)
+    try:
+        compiled: Pattern = re2.compile(pattern, QUIET)
+    except re2.error as error:
+        raise PatternProblem(_words(error)) from error
+    return compiled
+
+
+def _words(error: Exception) -> str:
+    told = error.args[0] if error.args else ""
+    said = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
+    return f"{said} (look-around and references back are not available)"
 
 
 def is_safe(pattern: str) -> bool:
     """Does the native engine read the pattern as `compile_pattern` does?"""
     return SAFE.fullmatch(pattern) is not None and "[[" not in pattern and "[]" not in pattern and "[^]" not in pattern
-
-
-def _ends(pattern: str) -> str:
-    r"""Python's `$` also stands before a last line end; `\Z` does not."""
-    made, inside, escaped = [], False, False
-    for character in pattern:
-        plain = not escaped
-        escaped = plain and character == "\\"
-        if plain and character == "[":
-            inside = True
-        elif plain and character == "]":
-            inside = False
-        made.append(r"\Z" if plain and not inside and character == "$" else character)
-    return "".join(made)
 
 
 # Read by both engines, so written in what both have.
