@@ -1,6 +1,8 @@
-"""App configuration: the actors are declared wherever Django runs, so that any process can work and be checked."""
+"""App configuration: the actors are declared wherever Django runs, so that any process can work and be checked; the
+groups of the roles are made after migrations, when all permissions are there."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class RunsConfig(AppConfig):
@@ -9,3 +11,6 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         from runs import actors  # noqa: F401 - declares the actors
+        from runs.roles import make_groups
+
+        post_migrate.connect(make_groups, sender=self, dispatch_uid="runs.roles")

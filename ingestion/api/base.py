@@ -50,11 +50,18 @@ class MayCall(BasePermission):
         caller = request.auth
         if not isinstance(caller, Caller):
             return False
-        verb = "view" if request.method in SAFE_METHODS else "change"
-        right = f"ingestion.{verb}_{getattr(view, 'about', 'batch')}"
+        right = f"ingestion.{_right_of(request)}_{getattr(view, 'about', 'batch')}"
         if caller.staff and not request.user.has_perm(right):
             raise PermissionDenied(f"Your account may not do this: it needs the permission {right}.")
         return True
+
+
+def _right_of(request: Request) -> str:
+    """The verb of the permission: what takes data away asks for the one that the admin asks for it."""
+    if request.method in SAFE_METHODS:
+        return "view"
+    takes_away = request.method == "DELETE" or request.query_params.get("action", "").upper() == "REVERT"
+    return "delete" if takes_away else "change"
 
 
 class WireView(APIView):
