@@ -1,5 +1,5 @@
 # Thin doors over .ci/bootstrap, which makes .venv from the lock; nothing here needs root or a running server.
-.PHONY: help demo test lint test-long test-browser test-fuzz bench serve work sweep lock
+.PHONY: help demo test lint test-long test-browser test-fuzz bench serve work sweep lock pictures
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
@@ -11,6 +11,10 @@ lint:            ## lint, types, import contracts
 	@.ci/bootstrap --test .ci/checks.py --no-tests
 test-long:       ## the long suites
 	@.ci/bootstrap --test -m pytest -m long $(ARGS)
+test-browser:    ## the pages in an installed Chromium (CHROMIUM=path), pictures of them into var/screenshots
+	@HEADGATE_TEST_DATABASE=sqlite .ci/bootstrap --test .ci/checks.py --browser $(ARGS)
+pictures:        ## the pictures of the README, taken anew
+	@HEADGATE_TEST_DATABASE=sqlite .ci/bootstrap --test -m tests.browser.pictures
 test-fuzz:       ## requests made from the description of the batch API, others each time (FUZZ=300 for each operation)
 	@FUZZ=$${FUZZ:-300} .ci/bootstrap --test -m pytest tests/clients/test_description.py $(ARGS)
 bench:           ## the benchmarks, as ratios within one run

@@ -16,11 +16,15 @@ LINTS = {
     "system checks": [sys.executable, "manage.py", "check"],
 }
 TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "2", "--dist", "loadgroup"]}
+BROWSER = {"browser": [sys.executable, "-m", "pytest", "-m", "browser", "tests/browser"]}
 
 
 def main(arguments: list[str]) -> int:
     steps = dict(LINTS)
-    if "--no-tests" in arguments:
+    if "--browser" in arguments:
+        arguments.remove("--browser")
+        steps = {name: [*command, *arguments] for name, command in BROWSER.items()}
+    elif "--no-tests" in arguments:
         arguments.remove("--no-tests")
     else:
         steps |= {name: [*command, *arguments] for name, command in TESTS.items()}

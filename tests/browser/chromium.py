@@ -1,7 +1,8 @@
-"""Which Chromium the tests drive: one that is installed. None is ever downloaded."""
+"""Which Chromium the tests drive: one that is installed. None is ever downloaded. As a script, it prints the path."""
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -21,3 +22,8 @@ def find() -> str:
         return shutil.which(asked) or ""
     found = (shutil.which(name) for name in NAMES)
     return next(filter(None, found), "") or next((path for path in ELSEWHERE if Path(path).exists()), "")
+
+
+if __name__ == "__main__":
+    print(find())
+    sys.exit(0 if find() else MISSING)

@@ -16,8 +16,8 @@ def test_the_list_leads_to_a_batch_that_says_what_became_of_its_rows(visit, hous
 
     page.locator(f"#result_list a[href*='/ingestion/batch/{batch}/change/']").first.click()
 
-    expect(page.get_by_role("heading", level=1, name="Batch")).to_be_visible()
-    expect(page.get_by_role("status").first).to_contain_text("Live")
+    expect(page.get_by_role("heading", name="Batch 0")).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Success")
     expect(page.get_by_role("list", name="From upload to live")).to_contain_text("98")
 
 
@@ -32,13 +32,13 @@ def test_a_failed_batch_says_what_the_client_should_mend(visit, house):
 def test_a_batch_is_reverted_after_being_asked_why(visit, house):
     page = visit(f"ingestion/batch/{house.rows['batches'][3]}/change/")
     page.get_by_role("link", name="Revert", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Take the batch")
+    expect(page.get_by_role("heading", name="Take the batch")).to_be_visible()
     keep(page, "story-batch-revert")
 
     page.get_by_label("Reason, kept in the history").fill("the survey was sent twice")
     page.get_by_role("button", name="Revert the batch").click()
 
-    expect(page.get_by_role("status").first).not_to_contain_text("Live")
+    expect(page.get_by_role("status").first).not_to_contain_text("Success")
     page.get_by_role("link", name="History").click()
     expect(page.locator("#run-panel")).to_contain_text("the survey was sent twice")
 

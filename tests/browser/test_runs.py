@@ -25,7 +25,7 @@ def status(page: Page):
 
 def start_destructively(visit: Visit, source: int) -> Page:
     page = visit(f"connectors/datasource/{source}/change/")
-    page.get_by_text("Run now", exact=True).click()
+    page.locator("summary", has_text="Run now").click()
     page.get_by_role("button", name="Destructive run").click()
     page.get_by_role("button", name="Start the destructive run").click()
     page.wait_for_url(re.compile(r"/runs/run/\d+/change/"))
