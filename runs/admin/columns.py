@@ -13,6 +13,7 @@ from runs.reading.durations import Band, bands_of, longer_than, usual
 from runs.templatetags.headgate import icon, lasted, number
 
 NO_BAND = Band()
+MARK = '<span class="hg-badge hg-warning hg-late">{}<span>{}</span></span>'
 SUB = '{}<span class="hg-sub hg-block">{}</span>'
 
 
@@ -31,16 +32,18 @@ def band_of_row(run: Run) -> Band:
     return band
 
 
-def took(run: Run, *, now: datetime) -> SafeString | str:
-    """How long, what is usual, and a mark on a run that takes longer than nine of ten did."""
+def late(run: Run, *, now: datetime) -> SafeString | str:
+    """A mark beside the status of a run that takes longer than nine of ten did."""
     band, passed = band_of_row(run), run.duration(now=now)
-    if not band.enough:
-        return lasted(run)
-    text = format_html(SUB, lasted(run), f"usually {usual(band)}")
     if passed is None or not band.is_long(passed):
-        return text
-    mark = '{}<span class="hg-badge hg-warning">{}<span>{}</span></span>'
-    return format_html(mark, text, icon("timer"), longer_than(band, passed))
+        return ""
+    return format_html(MARK, icon("timer"), longer_than(band, passed))
+
+
+def took(run: Run) -> SafeString | str:
+    """How long, and what is usual."""
+    band = band_of_row(run)
+    return format_html(SUB, lasted(run), f"usually {usual(band)}") if band.enough else lasted(run)
 
 
 def rows(run: Run) -> SafeString | str:

@@ -86,7 +86,9 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Status", ordering=BY_URGENCY)
     def state(self, run: Run) -> SafeString:
         warned = run.status == RunStatus.COMPLETED and run.worst_level >= Level.WARNING
-        return format_html("{}{}", badge(run.status), WITH_WARNINGS if warned else "")
+        return format_html(
+            "{}{}{}", badge(run.status), WITH_WARNINGS if warned else "", columns.late(run, now=timezone.now())
+        )
 
     @admin.display(description="Run id", ordering="pk")
     def run_id(self, run: Run) -> str:
@@ -114,7 +116,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Duration", ordering=TOOK)
     def took(self, run: Run) -> SafeString | str:
-        return columns.took(run, now=timezone.now())
+        return columns.took(run)
 
     @admin.display(description="Tasks")
     def tasks_done(self, run: Run) -> SafeString:

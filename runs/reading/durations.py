@@ -122,11 +122,14 @@ def about(value: timedelta) -> str:
 
 
 def usual(band: Band) -> str:
-    """ "38 min to 52 min": the median and what nine of ten stayed under; "" where too few runs are known."""
+    """ "38–52 min": the median, and what nine of ten stayed under; "" where too few runs are known."""
     if not band.enough:
         return ""
     low, high = about(band.median), about(band.p90)
-    return low if low == high else f"{low} to {high}"
+    if low == high:
+        return low
+    short, _, unit = low.partition(" ")
+    return f"{short}–{high}" if high.split(" ")[1:] == [unit] else f"{low} to {high}"
 
 
 def outlook(band: Band, passed: timedelta) -> str:

@@ -96,7 +96,7 @@ Move = tuple[int | None, str, str, datetime]
 
 
 def _spans(task: Task, moves: Sequence[Move], scale: Scale, *, now: datetime) -> list[Span]:
-    if not any(after == TaskStatus.RUNNING for _, after, _, _ in moves):
+    if not any(after in (TaskStatus.QUEUED, TaskStatus.RUNNING) for _, after, _, _ in moves):
         return _without_history(task, scale, now=now)
     found: list[Span] = []
     attempt = 0

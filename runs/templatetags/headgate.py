@@ -87,8 +87,10 @@ def words(value: timedelta | None) -> str:
 @register.filter
 def brief(value: timedelta | None) -> str:
     """A duration that may be very short: under ten seconds with a decimal."""
-    seconds = value.total_seconds() if value is not None else 10.0
-    return f"{max(seconds, 0):.1f}{UNBROKEN}s" if seconds < 10 else words(value)
+    if not value:
+        return NOTHING
+    seconds = value.total_seconds()
+    return f"{max(seconds, 0.1):.1f}{UNBROKEN}s" if seconds < 10 else words(value)
 
 
 @register.filter
@@ -154,6 +156,8 @@ def signed(value: float | None) -> str:
     """A change in percent: "+3.1 %", "−40.0 %", "0 %"."""
     if value is None:
         return NOTHING
+    if -100 < value < -99.9:
+        value = -99.9  # something is left: a hundred would say that nothing is
     return f"{value:+,.1f}{UNBROKEN}%".replace("-", "−") if abs(value) >= 0.05 else f"0{UNBROKEN}%"
 
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs.models import Run
-from runs.reading.durations import Band, about, band_of, bands_of, outlook
+from runs.reading.durations import Band, about, band_of, bands_of, outlook, usual
 from runs.states import RunMode, RunStatus
 from tests import factories
 
@@ -71,9 +71,9 @@ def test_bands_of_many_kinds_cost_as_many_queries_as_of_one():
 @pytest.mark.parametrize(
     ("passed", "words"),
     [
-        (10, "Usually takes 38 min to 52 min; about 28 min left."),
-        (40, "Usually takes 38 min to 52 min; it should end within 12 min."),
-        (80, "Usually takes 38 min to 52 min; this one is longer than 19 of 20."),
+        (10, "Usually takes 38–52 min; about 28 min left."),
+        (40, "Usually takes 38–52 min; it should end within 12 min."),
+        (80, "Usually takes 38–52 min; this one is longer than 19 of 20."),
     ],
 )
 def test_the_outlook_gives_the_rest_then_the_bound_then_how_unusual_it_is(passed, words):
@@ -93,3 +93,16 @@ def test_two_runs_are_too_few_to_call_anything_usual():
 )
 def test_durations_that_are_not_exact_are_said_roughly(seconds, text):
     assert about(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        ((60, 60, 60), "1 min"),
+        ((20, 20, 45), "20–45 s"),
+        ((50, 50, 120), "50 s to 2 min"),
+        ((60, 3600, 9000), "1 h 00 min to 2 h 30 min"),
+    ],
+)
+def test_what_is_usual_names_a_unit_once_where_both_ends_share_it(seconds, text):
+    assert usual(Band(seconds=seconds, rows=(1, 1, 1))) == text

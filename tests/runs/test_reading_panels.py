@@ -60,6 +60,18 @@ def test_an_attempt_at_work_reaches_to_now():
     assert (last.look, round(last.left), round(last.width)) == ("running", 50, 50)
 
 
+def test_a_task_that_only_waits_is_drawn_waiting_to_now():
+    now = timezone.now()
+    run = factories.open_run(created_at=now - timedelta(seconds=100))
+    task = factories.task(run, status=TaskStatus.QUEUED)
+    moved(task, (20, "queued"), since=run.created_at)
+
+    lane = lane_of(run, task, now=now)
+
+    assert [(span.kind, round(span.left), round(span.width)) for span in lane.spans] == [("wait", 20, 80)]
+    assert lane.attempts == []
+
+
 def test_a_late_attempt_that_was_turned_away_moves_nothing():
     now = timezone.now()
     run = factories.open_run(created_at=now - timedelta(seconds=100))
