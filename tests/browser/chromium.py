@@ -24,6 +24,11 @@ def find() -> str:
     return next(filter(None, found), "") or next((path for path in ELSEWHERE if Path(path).exists()), "")
 
 
+def arguments() -> list[str]:
+    """Chromium's own sandbox refuses to be started by root, and containers have little shared memory."""
+    return ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+
+
 if __name__ == "__main__":
     print(find())
     sys.exit(0 if find() else MISSING)

@@ -1,6 +1,5 @@
 """What the stories share: one house, one Chromium, one login; a page of its own for each test."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,8 +25,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     program = chromium.find()
     if not program:
         pytest.exit(chromium.MISSING, returncode=1)
-    limits = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's own sandbox refuses to be started by root
-    launched = playwright.chromium.launch(executable_path=program, args=[*limits, "--disable-dev-shm-usage"])
+    launched = playwright.chromium.launch(executable_path=program, args=chromium.arguments())
     yield launched
     launched.close()
 
