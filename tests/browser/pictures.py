@@ -14,7 +14,7 @@ from tests.browser.house import ROOT, House, opened
 from tests.browser.pages import address
 
 PICTURES: Final = ROOT / "docs" / "pictures"
-TAKEN: Final = {"failed-run": "run that failed", "live-run": "run", "runs": "runs", "batch": "batch"}
+TAKEN: Final = {"failed-run": "run that failed"}
 SIZE: Final = {"width": 1280, "height": 1000}
 
 
