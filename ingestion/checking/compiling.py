@@ -2,7 +2,6 @@
 it refuses: a constraint that is silently ignored would be a promise broken.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache

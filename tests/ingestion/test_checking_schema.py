@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ingestion.checking import SchemaProblem, compile_schema
+from ingestion.checking.patterns import compile_pattern
 
 
 def problems_of(schema: dict[str, Any]) -> dict[str, str]:
@@ -127,3 +128,21 @@ def test_a_schema_that_refers_to_itself_is_refused() -> None:
 
 def test_a_circle_of_references_is_refused() -> None:
     assert problems_of({"$defs": {"a": {"$ref": "#/$defs/a"}}, "properties": {"x": {"$ref": "#/$defs/a"}}})
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|a)*b", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_a_pattern_that_would_never_end_elsewhere_is_answered_at_once(pattern: str) -> None:
+    assert not compile_pattern(pattern).search("a" * 20_000 + "!")
+
+
+@pytest.mark.parametrize("pattern", [r"(?=a)b", r"(a)\1", "(?<!a)b"])
+def test_a_pattern_that_no_engine_answers_in_bounded_time_is_refused(pattern: str) -> None:
+    told = problems_of({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}})
+
+    assert "look-around and references back are not available" in told["/properties/a/pattern"]
+
+
+def test_the_end_of_a_pattern_is_the_end_of_the_text() -> None:
+    assert compile_pattern("^[0-9]+$").search("12")
+    assert not compile_pattern("^[0-9]+$").search("12\n")
+    assert not compile_pattern(r"^\d$").search("٣")
