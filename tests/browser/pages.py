@@ -16,6 +16,8 @@ ADDRESSES: Final[dict[str, str]] = {
     "run, tables of a task": "runs/run/{completed}/change/?tables=1",
     "run, tables": "runs/run/{completed}/change/?tab=tables",
     "run, history": "runs/run/{completed}/change/?tab=history",
+    "run, compared": "runs/run/{completed}/compare/",
+    "runs, cancelled together": "runs/run/bulk/cancel/?ids={completed}",
     "run that failed": "runs/run/{failed}/change/",
     "run that failed, messages": "runs/run/{failed}/change/?tab=messages",
     "run, retry": "runs/run/{failed}/retry/",

@@ -65,6 +65,8 @@ def viewing() -> list[Attempt]:
     return [
         *(page(f"{name}_changelist") for name in (*lists, "ingestion_dataset")),
         page("runs_run_change", run.pk),
+        page("runs_run_compare", run.pk),
+        page("runs_run_bundle", run.pk),
         page("runs_dataload_change", factories.data_load(run).pk),
         page("connectors_datasource_change", run.source_id),
         page("connectors_connector_change", run.source.connector_id),
@@ -88,7 +90,9 @@ def starting(mode: str) -> list[Attempt]:
 
 def on_runs(verb: str, make: Callable[..., Run]) -> list[Attempt]:
     first, second = make(factories.source("One")), make(factories.source("Two"))
+    together = [page("runs_run_bulk", verb)] if verb != "close" else []
     return [
+        *together,
         form(f"runs_run_{verb}", first.pk, **WHY),
         call("post", f"/api/runs/{second.pk}/{verb}/", {"force": True, **WHY} if verb == "close" else {}),
     ]
