@@ -51,4 +51,4 @@ def rows(run: Run) -> SafeString | str:
     band = band_of_row(run)
     if not band.enough or not band.usual_rows:
         return number(run.row_count)
-    return format_html(SUB, number(run.row_count), f"of about {number(band.usual_rows)}")
+    return format_html(SUB, number(run.row_count), f"of ~{number(band.usual_rows)}")

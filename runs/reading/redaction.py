@@ -23,14 +23,25 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), "[e-mail]"),
 )
 
+REMEMBERED = 60  # characters
+
 
 @dataclass(frozen=True, kw_only=True)
 class Censor:
     """`known` are secrets in the clear, to be taken out wherever they stand, however they are spelled."""
 
     known: tuple[str, ...] = field(default=(), repr=False)
+    _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def text(self, value: str) -> str:
+        """Short texts are remembered: in lists of thousands of rows most of them come again."""
+        if len(value) > REMEMBERED:
+            return self._cleaned(value)
+        if value not in self._seen:
+            self._seen[value] = self._cleaned(value)
+        return self._seen[value]
+
+    def _cleaned(self, value: str) -> str:
         for pattern, instead in PATTERNS:
             value = pattern.sub(instead, value)
         return redact(value, self.known)

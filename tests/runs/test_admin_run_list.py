@@ -38,7 +38,7 @@ def test_a_run_at_work_shows_what_is_usual_beside_its_duration_and_rows(admin_cl
     text = read(admin_client)
 
     assert "usually 40 min" in text
-    assert "1,204,331 of about 1,300,000" in text
+    assert "1,204,331 of ~1,300,000" in text
     assert "longer than" not in text
 
 
