@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.apps import apps as installed
+
 VIEWER, SUPPORT, OPERATOR, ADMIN = "viewer", "support", "operator", "admin"
 
 
@@ -106,7 +108,7 @@ def as_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def make_groups(*, using: str = "default", apps: Any = None, **_: Any) -> None:
+def make_groups(*, using: str = "default", apps: Any = installed, **_: Any) -> None:
     """Called after every migration; safe to repeat. Where the tables of groups are not there yet, it leaves it."""
     try:
         group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
