@@ -23,7 +23,14 @@ from ingestion.states import BatchStatus
 
 NEEDED = (  # of a file, its batch and its dataset, to check it: rows are wide, and many are read in a minute
     *("path", "ordinal", "size", "attempt", "worker"),
-    *("batch__organisation", "batch__sandbox", "batch__input_format", "batch__diagnostics", "batch__error_percent"),
+    *(
+        "batch__organisation",
+        "batch__sandbox",
+        "batch__mode",
+        "batch__input_format",
+        "batch__diagnostics",
+        "batch__error_percent",
+    ),
     *("batch__dataset__schema", "batch__dataset__key"),
 )
 FREE = Q(lease_until=None) | Q(lease_until__lt=Now())

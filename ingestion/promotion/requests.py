@@ -12,6 +12,7 @@ from django.conf import settings
 from ingestion.checking.base import CheckRequest, CsvOptions
 from ingestion.models import Batch, BatchFile, Piece
 from ingestion.rooms import store
+from ingestion.warehouse.base import Mode
 
 UNFIT = re.compile(r"[^A-Za-z0-9_=+@-]")
 
@@ -32,7 +33,7 @@ def request_of(file: BatchFile, pieces: Sequence[Piece], folder: Path) -> CheckR
         multi_line=bool(batch.input_format.get("isMultiLineJson")),
         csv=csv_options(batch.input_format),
         schema=dataset.schema,
-        key=tuple(dataset.key),
+        key=tuple(dataset.key) if batch.mode == Mode.MERGE else (),  # added rows replace nothing
         first_part=file.first_part,
         folder=folder,
         threads=settings.CHECK_THREADS if file.size > settings.SPOOL_BYTES else 1,

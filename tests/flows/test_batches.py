@@ -218,6 +218,13 @@ def test_records_of_one_key_replace_each_other_where_the_dataset_is_upserted(lak
     assert lake.rows("select id, name from lake.visits order by id") == [(1, "n1"), (2, "new"), (3, "n3"), (4, "n4")]
 
 
+def test_rows_of_one_key_are_all_kept_where_batches_only_add(lake):
+    batch = lake.send(lake.dataset(schema=SCHEMA, key=["id"]), lines({"id": 1, "name": "a"}, {"id": 1, "name": "b"}))
+
+    assert batch.status == BatchStatus.SUCCESS
+    assert lake.rows("select name from lake.visits order by name") == [("a",), ("b",)]
+
+
 def test_a_warehouse_that_is_away_makes_the_batch_wait_and_then_go_on(lake, monkeypatch):
     away = _Away(times=1)
     monkeypatch.setattr(publishing, "warehouse", lambda: away)
