@@ -18,7 +18,7 @@ from ingestion.checking.base import CheckReport, CheckRequest, Limits
 from ingestion.checking.pool import Pool
 from tests.ingestion.checking_kit import file_of, put, request_of
 
-SLOW_PATTERN = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+STRICT = {"required": ["a"], "properties": {"a": {"type": "string"}}}
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def small(folder: Path) -> CheckRequest:
 
 
 def endless(folder: Path, limits: Limits) -> CheckRequest:
-    """Minutes of work for the child's regular expressions."""
-    path = file_of(folder, [{"a": "a" * 40 + "!"}], name="endless")
-    return request_of(folder, path, schema=SLOW_PATTERN, limits=limits)
+    """A minute of work for the child's judge, who must see every record."""
+    path = put(folder, b'{"b": 1}\n' * 3_000_000, name="endless")
+    return request_of(folder, path, schema=STRICT, limits=limits)
 
 
 def children_of(pid: int) -> list[psutil.Process]:
