@@ -168,11 +168,6 @@ def lineage(part: Part) -> dict[str, Any]:
     }
 
 
-def published(load_id: int) -> words.Published | None:
-    """What the ledger says; read it before calling anything failed or cancelled whose commit is unknown."""
-    return warehouse().published(load_id)
-
-
 def give_up(load_id: int, *, token: int, datasets: Sequence[int]) -> words.Published | None:
     """Shut out every publish of this load that holds `token` or an older one, even one that is frozen half way, and
     answer what the ledger says; None when nothing is live, and then by those nothing ever will be."""

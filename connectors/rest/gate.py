@@ -163,7 +163,7 @@ def _with_tls(plain: socket.socket, destination: Destination) -> socket.socket:
         return plain
     try:
         return tls_context().wrap_socket(plain, server_hostname=destination.host)
-    except BaseException:
+    except BaseException:  # whatever stopped it, the socket is nobody's then
         plain.close()
         raise
 

@@ -101,6 +101,6 @@ def side_by_side(items: Iterable[T], convert: Callable[[T, Ticket], R], *, tally
 def _converted(convert: Callable[[T, Ticket], R], item: T, ticket: Ticket) -> R:
     try:
         return convert(item, ticket)
-    except BaseException:
+    except BaseException:  # those whose turn comes later must not wait for one that will never be given
         ticket.turns.fail(ticket.number)
         raise

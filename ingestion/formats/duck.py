@@ -42,7 +42,7 @@ class Ducks:
         except (DataFault, OSError, duckdb.Error):
             database.close()
             raise
-        except BaseException:
+        except BaseException:  # its user's own error: the database itself is sound
             self._idle.append(database)
             raise
         self._idle.append(database)

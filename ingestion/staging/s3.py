@@ -142,7 +142,7 @@ class S3Store:
             self._client.complete_multipart_upload(
                 **where, UploadId=upload, MultipartUpload=cast(Any, {"Parts": pieces}), IfNoneMatch="*"
             )
-        except BaseException:
+        except BaseException:  # pieces of an upload that nobody completes are paid for until it is aborted
             self._client.abort_multipart_upload(**where, UploadId=upload)
             raise
 

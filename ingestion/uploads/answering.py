@@ -47,7 +47,7 @@ def once(
             given = answer()
             if not mine.update(**asdict(given)):
                 raise _busy()
-    except BaseException:
+    except BaseException:  # without an answer the key must be free again, whatever happened
         mine.delete()
         raise
     return given

@@ -70,7 +70,7 @@ class DuckEngine:
             session.run("BEGIN TRANSACTION")
             try:
                 yield
-            except BaseException:
+            except BaseException:  # the session is kept: it must not stay inside a transaction
                 session.roll_back()
                 raise
             session.run("COMMIT" if commit else "ROLLBACK")

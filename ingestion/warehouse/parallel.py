@@ -48,7 +48,7 @@ def load_parts(parts: Sequence[Part], loader: Loader, *, heartbeat: Callable[[],
         waiting = [pool.submit(_load, unit, loader, stop) for unit in units]
         try:
             return _collect(set(waiting), heartbeat)
-        except BaseException:
+        except BaseException:  # also the heartbeat's word to stop: the other copies must end before we do
             stop.set()
             for future in waiting:
                 future.cancel()

@@ -110,7 +110,7 @@ def start_server(
     server = RunningServer("", process, errors)
     try:
         server.url = _wait(server, ready_within_s)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: the process must not outlive us
         server.stop()
         raise
     return server
