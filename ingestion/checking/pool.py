@@ -5,6 +5,7 @@ file gets a problem in words; nothing that a file does reaches the worker.
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, Self
@@ -46,6 +47,12 @@ class Pool:
             answer if isinstance(answer, Preview) else Preview(columns=(), rows=(), problem=_problem(answer, request))
         )
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of its children, idle and at work."""
+        with self._lock:
+            return sorted(child.pid for child in self._children)
+
     def close(self) -> None:
         """End all children that are idle, and those at work when they are done."""
         with self._lock:
@@ -54,7 +61,7 @@ class Pool:
             self._idle.clear()
         if os.getpid() == self._pid:
             for child in idle:
-                child.end()
+                self._let_go(child, Child.end)
             self._starter.shutdown(wait=False)
 
     def _reset(self) -> None:
@@ -62,6 +69,7 @@ class Pool:
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(self._size)
         self._idle: list[Child] = []
+        self._children: set[Child] = set()
         self._is_closed = False
         # The kernel kills a child when the thread that started it ends: one thread that lives as long as the pool.
         self._starter = ThreadPoolExecutor(1, "headgate-checking")
@@ -80,10 +88,10 @@ class Pool:
         try:
             answer = child.ask(ask)
         except Ended as ended:
-            child.kill()
+            self._let_go(child, Child.kill)
             return ended
         except BaseException:  # an answer may come that nobody waits for any more
-            child.kill()
+            self._let_go(child, Child.kill)
             raise
         self._give_back(child)
         return answer
@@ -94,8 +102,12 @@ class Pool:
                 child = self._idle.pop()
                 if child.is_alive:
                     return child
+                self._children.discard(child)
                 child.kill()
-        return self._starter.submit(Child).result()
+        child = self._starter.submit(Child).result()
+        with self._lock:
+            self._children.add(child)
+        return child
 
     def _give_back(self, child: Child) -> None:
         is_worn = child.served >= self._recycle_after or memory_of(child.pid) > GROWN
@@ -103,7 +115,12 @@ class Pool:
             if not (is_worn or self._is_closed):
                 self._idle.append(child)
                 return
-        child.end()
+        self._let_go(child, Child.end)
+
+    def _let_go(self, child: Child, how: Callable[[Child], None]) -> None:
+        how(child)
+        with self._lock:
+            self._children.discard(child)
 
 
 def _problem(ended: Ended | Answer | str | CheckReport | Preview, request: CheckRequest) -> FileProblem:

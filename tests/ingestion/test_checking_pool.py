@@ -1,6 +1,5 @@
 """The pool of children: what a child suffers is a sentence in a report, and the next file is read as if nothing was."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -37,12 +36,10 @@ def endless(folder: Path, limits: Limits) -> CheckRequest:
     return request_of(folder, path, schema=STRICT, limits=limits)
 
 
-def children_of(pid: int) -> list[psutil.Process]:
-    return [child for child in psutil.Process(pid).children() if "ingestion.checking.child" in child.cmdline()]
-
-
-def our_child() -> psutil.Process:
-    return children_of(os.getpid())[-1]
+def child_of(pool: Pool) -> psutil.Process:
+    """Its one child. Other pools of this process may have children too."""
+    (pid,) = pool.pids
+    return psutil.Process(pid)
 
 
 def test_a_child_says_what_this_process_would(pool: Pool, tmp_path: Path) -> None:
@@ -59,16 +56,16 @@ def test_a_preview_comes_from_the_child(pool: Pool, tmp_path: Path) -> None:
 
 def test_a_child_is_used_again(pool: Pool, tmp_path: Path) -> None:
     pool.check(small(tmp_path))
-    first = our_child().pid
+    first = child_of(pool).pid
     pool.check(small(tmp_path))
 
-    assert our_child().pid == first
+    assert child_of(pool).pid == first
 
 
 def test_a_child_is_replaced_after_so_many_files(tmp_path: Path) -> None:
     with Pool(1, recycle_after=1) as pool:
         assert pool.check(small(tmp_path)).read == 2
-        assert children_of(os.getpid()) == []
+        assert pool.pids == []
         assert pool.check(small(tmp_path)).read == 2
 
 
@@ -77,7 +74,7 @@ def test_a_file_that_takes_too_long_is_stopped(pool: Pool, tmp_path: Path) -> No
 
     report = pool.check(endless(tmp_path, Limits(seconds=1)))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert report.problem
     assert (report.problem.code, report.problem.retry) == ("INGEST-1422-400", False)
     assert "1 seconds" in report.problem.text
@@ -105,8 +102,8 @@ def test_a_child_that_dies_at_work_is_told_in_words(
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(pool.check, endless(tmp_path, Limits(seconds=60)))
         time.sleep(0.5)
-        our_child().send_signal(sign)
-        report = asked.result(timeout=10)
+        child_of(pool).send_signal(sign)
+        report = asked.result(timeout=50)
 
     assert report.problem
     assert (report.problem.code, report.problem.retry) == (f"INGEST-{code}", retry)
@@ -116,7 +113,7 @@ def test_a_child_that_dies_at_work_is_told_in_words(
 
 def test_a_child_that_died_idle_is_replaced_in_silence(pool: Pool, tmp_path: Path) -> None:
     pool.check(small(tmp_path))
-    our_child().kill()
+    child_of(pool).kill()
 
     assert pool.check(small(tmp_path)).read == 2
 
@@ -139,14 +136,14 @@ def test_threads_share_the_pool(pool: Pool, tmp_path: Path) -> None:
         reports: list[CheckReport] = list(threads.map(pool.check, requests))
 
     assert [report.read for report in reports] == list(range(1, 13))
-    assert len(children_of(os.getpid())) <= 2
+    assert 1 <= len(pool.pids) <= 2
 
 
 def test_a_child_knows_no_secrets_of_its_parent(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://secret")
     pool.check(small(tmp_path))
 
-    assert "DATABASE_URL" not in our_child().environ()
+    assert "DATABASE_URL" not in child_of(pool).environ()
 
 
 def test_children_end_with_their_parent(tmp_path: Path) -> None:
@@ -161,7 +158,7 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
         pool = Pool(1)
         folder = Path({str(tmp_path)!r})
         pool.check(CheckRequest(pieces=(folder / "upload",), name="x", format="json", folder=folder / "out"))
-        print(pool._idle[0].pid, flush=True)
+        print(*pool.pids, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )
