@@ -40,8 +40,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _asset("runs/headgate.svg")}],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [_asset("runs/headgate.css")],
-    "SCRIPTS": [_asset("runs/headgate.js")],
+    "STYLES": [_asset(f"runs/{name}.css") for name in ("headgate", "list", "page", "acting", "loads")],
+    "SCRIPTS": [_asset(f"runs/{name}.js") for name in ("headgate", "live", "keys")],
     "COLORS": {
         "primary": _shades(
             "97.7% .014",
