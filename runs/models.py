@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -27,6 +28,10 @@ from runs.states import (
 OPEN_STATUSES = sorted(RUN_OPEN)
 
 
+# Failed, or completed with a message of level warning (2) or worse. A partial index answers it.
+IN_TROUBLE = models.Q(status=RunStatus.FAILED) | models.Q(status=RunStatus.COMPLETED, worst_level__gte=2)
+
+
 def _choices(words: dict[str, str]) -> list[tuple[str, str]]:
     return [(str(value), word) for value, word in words.items()]
 
@@ -34,6 +39,15 @@ def _choices(words: dict[str, str]) -> list[tuple[str, str]]:
 class RunQuerySet(models.QuerySet["Run"]):
     def open(self) -> RunQuerySet:
         return self.filter(status__in=RUN_OPEN)
+
+    def in_trouble(self) -> RunQuerySet:
+        """Those that may be acknowledged: failed, or completed with warnings."""
+        return self.filter(IN_TROUBLE)
+
+    def needing_attention(self) -> RunQuerySet:
+        """In trouble, acknowledged by nobody, and not snoozed just now."""
+        awake = models.Q(snoozed_until=None) | models.Q(snoozed_until__lte=Now())
+        return self.filter(IN_TROUBLE, awake, acknowledged_at=None)
 
     def newest_of(self, source_id: int) -> Run | None:
         """The run that a retry would be judged by: rejected ones do not count."""
@@ -55,6 +69,12 @@ class Run(models.Model):
     pending = models.PositiveIntegerField(default=0)  # tasks of this phase that have not ended
     blocked_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="blocks")
     retry_of = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="retried_by")
+    retry_choice = models.CharField(
+        max_length=32, blank=True
+    )  # what a retry was to reuse: a word of lifecycle.retrying
+    window_until = models.DateTimeField(
+        null=True, blank=True
+    )  # a retry of the same window ends where the old run's did
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
     fault = models.CharField(max_length=16, blank=True)  # class of the failure
@@ -71,6 +91,15 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)  # the source's longest time, from the first claim
+    # What people do about a run that is in trouble; written by lifecycle.caring alone.
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    ticket = models.CharField(max_length=500, blank=True)  # an address or a name of the ticket it is worked on in
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs_assigned"
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    snoozed_by = models.CharField(max_length=150, blank=True)
 
     objects = RunQuerySet.as_manager()
 
@@ -89,11 +118,13 @@ class Run(models.Model):
             models.Index(fields=["source", "-id"], name="run_by_source"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
             models.Index(fields=["mode", "source", "finished_at"], name="run_by_mode"),
+            models.Index(fields=["-id"], condition=IN_TROUBLE & models.Q(acknowledged_at=None), name="run_in_trouble"),
         ]
         permissions: ClassVar = [
             ("cancel_run", "Can cancel a run"),
             ("retry_run", "Can retry a run"),
             ("close_run", "Can force a run closed"),
+            ("care_run", "Can acknowledge, assign and snooze a run, and add notes to it"),
             ("view_raw_data", "Can see technical details and records"),
         ]
 
@@ -248,8 +279,8 @@ class Event(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
     task = models.ForeignKey(Task, null=True, on_delete=models.CASCADE, related_name="events")
-    before = models.CharField(max_length=10, blank=True)
-    after = models.CharField(max_length=10)
+    before = models.CharField(max_length=16, blank=True)
+    after = models.CharField(max_length=16)  # a status, or what else happened: fenced, acknowledged, assigned, …
     actor = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
     attempt = models.PositiveIntegerField(null=True)
@@ -260,6 +291,39 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.before or 'new'} → {self.after}"
+
+
+class Note(models.Model):
+    """What a person wrote about a run: append only, added by lifecycle.caring alone."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="notes")
+    text = models.TextField()
+    author = models.CharField(max_length=150)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+        ordering: ClassVar = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class StartKey(models.Model):
+    """An Idempotency-Key that a run was asked for with: the same key and body answers the same run for a day."""
+
+    actor = models.CharField(max_length=150)
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)  # of what was asked
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="start_keys")
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints: ClassVar = [models.UniqueConstraint(fields=["actor", "key"], name="one_run_per_start_key")]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class DataLoad(models.Model):

@@ -39,6 +39,11 @@ VERBS: Final[dict[str, Verb]] = {
     "start": Verb(about="Start an incremental run", permissions=("connectors.start_run",), roles=HELPERS),
     "cancel": Verb(about="Cancel a run", permissions=("runs.cancel_run",), roles=HELPERS),
     "retry": Verb(about="Retry a run, as the type that it was", permissions=("runs.retry_run",), roles=HELPERS),
+    "care": Verb(
+        about="Acknowledge, assign and snooze a run, and add notes to it",
+        permissions=("runs.care_run",),
+        roles=HELPERS,
+    ),
     "steer batches": Verb(
         about="Abort, fail or resume a batch, or try it again now; send one in the name of a program",
         permissions=("ingestion.change_batch",),

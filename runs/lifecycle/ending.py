@@ -17,6 +17,7 @@ from ingestion.models import Batch
 from ingestion.warehouse.base import Published
 from runs import journal
 from runs.errors import Refused
+from runs.lifecycle import caring
 from runs.lifecycle.moves import lock, move_run, move_task
 from runs.models import DataLoad, Level, Run, TableLoad, Task
 from runs.states import LoadStatus, RunStatus, TaskKind, TaskStatus
@@ -148,6 +149,7 @@ def complete(
             run, RunStatus.COMPLETED, actor=actor, reason=late.strip(), outcome=outcome, live_row_count=rows, pending=0
         )
         _open_data_load(run, len(batches))
+        caring.acknowledge_earlier(run)
         return True
 
 
