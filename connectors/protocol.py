@@ -4,8 +4,9 @@ An engine hands over *pages*: the undecoded records of one response plus the fac
 This module knows no engine, no Django and no storage.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -109,6 +110,8 @@ class Page:
     state: State  # hand it back as `ReadRequest.resume` to go on after this page
     request_id: str = ""
     wire_bytes: int = 0
+    status: int = 0  # of the answer
+    seconds: float = 0.0  # from the call to the end of its answer, without waits before it
     notes: tuple["Note", ...] = ()
 
 
@@ -122,8 +125,55 @@ class Note:
 
 
 @dataclass
+class CallCount:
+    """What the calls to one endpoint came to. `answers` counts by class ("2xx"); "none" is a call without an answer."""
+
+    calls: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    throttled: int = 0
+    retried: int = 0
+    waited_seconds: float = 0.0
+    slowest_seconds: float = 0.0
+    wire_bytes: int = 0
+
+    def answered(self, status: int | None, seconds: float, size: int = 0) -> None:
+        kind = "none" if status is None else f"{status // 100}xx"
+        self.answers[kind] = self.answers.get(kind, 0) + 1
+        self.slowest_seconds = max(self.slowest_seconds, seconds)
+        self.wire_bytes += size
+
+    def add(self, other: "CallCount") -> None:
+        for kind, count in other.answers.copy().items():
+            self.answers[kind] = self.answers.get(kind, 0) + count
+        self.slowest_seconds = max(self.slowest_seconds, other.slowest_seconds)
+        for name in ("calls", "throttled", "retried", "waited_seconds", "wire_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def to_json(self) -> dict[str, Any]:
+        rounded = {"waited_seconds": round(self.waited_seconds, 3), "slowest_seconds": round(self.slowest_seconds, 3)}
+        return {**vars(self), "answers": self.answers.copy(), **rounded}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "CallCount":
+        known = {item.name for item in fields(cls)}
+        given: dict[str, Any] = {name: item for name, item in value.items() if name in known}
+        return cls(**{**given, "answers": dict(given.get("answers", {}))})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """A call that did not go through at once: why, and how long the next try waits. Never holds an address."""
+
+    at: float  # seconds of the calendar
+    text: str
+
+
+@dataclass
 class Usage:
-    """Counters that an engine raises while it works; read by another thread, so only ever added to."""
+    """Counters that an engine raises while it works; read by another thread, so only ever added to.
+
+    `ledger` counts by endpoint title. `incidents` are the newest that nobody has taken yet; who takes one removes it.
+    """
 
     calls: int = 0
     throttled: int = 0  # answers of 429 or 503 with Retry-After
@@ -131,6 +181,9 @@ class Usage:
     waited_seconds: float = 0.0
     wire_bytes: int = 0
     token_refreshes: int = 0
+    quota_until: float = 0.0  # of the calendar: until when the source asked us to wait, the last time it did
+    ledger: dict[str, CallCount] = field(default_factory=dict)
+    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=200))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,7 @@ class Run(models.Model):
     live_row_count = models.BigIntegerField(null=True)
     call_count = models.PositiveIntegerField(default=0)
     message_count = models.PositiveIntegerField(default=0)
+    log_line_count = models.PositiveIntegerField(default=0)
     worst_level = models.PositiveSmallIntegerField(default=0)  # 0 none, 1 info, 2 warning, 3 error
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -191,6 +192,8 @@ class Task(models.Model):
     call_count = models.PositiveIntegerField(default=0)
     throttled_count = models.PositiveIntegerField(default=0)
     waited_seconds = models.FloatField(default=0)
+    calls = models.JSONField(default=dict)  # by endpoint title, as `connectors.protocol.CallCount` over all attempts
+    quota_until = models.DateTimeField(null=True)  # until when the source asked us to wait, the last time it did
     table_count = models.PositiveIntegerField(default=0)
     message_count = models.PositiveIntegerField(default=0)
     worst_level = models.PositiveSmallIntegerField(default=0)
@@ -324,6 +327,25 @@ class StartKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class LogChunk(models.Model):
+    """Lines of a run's log that one attempt wrote at once; see `runs.runlog`. Append only."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="log")
+    attempt = models.PositiveIntegerField()
+    line_count = models.PositiveIntegerField()
+    worst_level = models.PositiveSmallIntegerField()
+    last_at = models.FloatField()  # of its last line, in seconds of the calendar
+    lines = models.TextField()  # one JSON list a line: time, level, code, text
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        indexes: ClassVar = [models.Index(fields=["run", "-last_at"], name="log_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.line_count} lines of task {self.task_id}"
 
 
 class DataLoad(models.Model):

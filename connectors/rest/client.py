@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from connectors import manifest
-from connectors.protocol import Usage
+from connectors.protocol import CallCount, Incident, Usage
 from connectors.rest import errors
 from connectors.rest.auth import Login
 from connectors.rest.body import WireError
@@ -102,10 +102,10 @@ class Client:
         """
         failures = throttles = renewals = 0
         while True:
-            self._pause(self._pace.wait(), halt)
+            self._pause(self._pace.wait(), halt, place)
             headers, number = self.login.headers()
             try:
-                answer = self._send(replace(request, secret={**request.secret, **headers}))
+                answer = self._send(replace(request, secret={**request.secret, **headers}), place)
                 if answer.status == 401:
                     renewals = self._renew(number, renewals, place)
                     continue
@@ -126,7 +126,7 @@ class Client:
         failures = 0
         while True:
             try:
-                answer = self._send(request)
+                answer = self._send(request, place)
                 if answer.status not in TRANSIENT + THROTTLED and answer.status < 500:
                     return answer
                 raise TryAgain(f"it answered {answer.status}")
@@ -135,13 +135,25 @@ class Client:
                 halt.check()
                 self._back_off(failures, str(problem), place, halt, cause=problem)
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request, place: Place) -> Answer:
         with self._count:
             self._usage.calls += 1
-        answer = self._wire.send(request)
+            self._ledger(place).calls += 1
+        began = self._clock.steady()
+        try:
+            answer = self._wire.send(request)
+        except WireError:
+            with self._count:
+                self._ledger(place).answered(None, self._clock.steady() - began)
+            raise
+        seconds = self._clock.steady() - began
         with self._count:
             self._usage.wire_bytes += answer.wire_bytes
-        return answer
+            self._ledger(place).answered(answer.status, seconds, answer.wire_bytes)
+        return replace(answer, seconds=seconds)
+
+    def _ledger(self, place: Place) -> CallCount:
+        return self._usage.ledger.setdefault(place.endpoint, CallCount())
 
     def _renew(self, number: int, renewals: int, place: Place) -> int:
         if renewals >= RENEWALS or not self.login.refused(number, renewals=renewals):
@@ -156,25 +168,35 @@ class Client:
         return asked if asked is not None else self._backoff(throttles + 2)
 
     def _slow_down(self, wait: float, throttles: int, place: Place) -> None:
+        until = self._clock.calendar() + wait
         with self._count:
             self._usage.throttled += 1
+            self._ledger(place).throttled += 1
+            self._usage.quota_until = max(self._usage.quota_until, until)
+        self._tell(f"The source asked us to slow down {place}: {wait:.1f} s.")
         if wait > PATIENCE or throttles > THROTTLES:
             raise errors.busy(place, max(wait, PATIENCE) if throttles > THROTTLES else wait)
         self._pace.hold(wait)
+
+    def _tell(self, text: str) -> None:
+        self._usage.incidents.append(Incident(at=self._clock.calendar(), text=text))
 
     def _back_off(self, failures: int, reason: str, place: Place, halt: Halt, *, cause: Exception) -> None:
         if failures >= self._settings.attempts:
             raise errors.gave_up(reason, place, failures) from cause
         with self._count:
             self._usage.retried += 1
-        self._pause(self._backoff(failures), halt)
+            self._ledger(place).retried += 1
+        wait = self._backoff(failures)
+        self._tell(f"A call {place} is tried again after {wait:.1f} s: {reason}.")
+        self._pause(wait, halt, place)
 
     def _backoff(self, failures: int) -> float:
         """0.5, 1, 2, 4 … seconds, less up to a half by chance, so that callers do not come back in step."""
         whole = min(FIRST_BACKOFF * 2.0 ** (failures - 1), 2 * PATIENCE)
         return whole * (1 - self._clock.jitter() / 2)
 
-    def _pause(self, seconds: float, halt: Halt) -> None:
+    def _pause(self, seconds: float, halt: Halt, place: Place) -> None:
         halt.check()
         until = self._clock.steady() + seconds
         while (left := until - self._clock.steady()) > 0:
@@ -183,6 +205,7 @@ class Client:
         if seconds > 0:
             with self._count:
                 self._usage.waited_seconds += seconds
+                self._ledger(place).waited_seconds += seconds
 
 
 def status_reason(status: int) -> str | None:

@@ -180,6 +180,8 @@ class Reading:
             state=self._progress.to_state(),
             request_id=next((answer.headers[name] for name in REQUEST_IDS if name in answer.headers), "")[:200],
             wire_bytes=answer.wire_bytes,
+            status=answer.status,
+            seconds=answer.seconds,
             notes=notes,
         )
 

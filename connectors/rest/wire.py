@@ -45,6 +45,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     wire_bytes: int
+    seconds: float = 0.0  # as the client measured it
 
 
 class _Connection(http.client.HTTPConnection):
