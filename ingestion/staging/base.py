@@ -1,7 +1,8 @@
 """The staging store's interface: immutable objects under keys of our own making. Knows no backend."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -30,8 +31,11 @@ class ObjectExists(StagingError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
+    """`written_at` is by the store's own clock."""
+
     key: str
     size: int
+    written_at: datetime | None = field(default=None, compare=False)
 
 
 class StagingStore(Protocol):
@@ -61,6 +65,18 @@ class StagingStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
+        ...
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Remove objects, in as few requests as the store allows. Some may be gone when it raises."""
+        ...
+
+    def drop_unfinished(self, *, before: datetime, dry_run: bool = False) -> int:
+        """Free what uploads hold that were begun before then and never ended; answers how many."""
+        ...
+
+    def presigned(self, key: str, *, seconds: int, filename: str) -> str | None:
+        """An address under which anybody may download the object for so long; None where the store gives none out."""
         ...
 
     def uri(self, key: str) -> str:

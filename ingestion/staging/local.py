@@ -6,8 +6,9 @@ import io
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
@@ -68,8 +69,10 @@ class LocalStore:
             for name in sorted(files):
                 path = Path(folder, name)
                 key = path.relative_to(self.root).as_posix()
-                if key.startswith(prefix) and not name.startswith("."):
-                    yield StoredObject(key=key, size=path.stat().st_size)
+                fits = key.startswith(prefix) and not name.startswith(".")
+                if fits and (facts := _facts(path)):
+                    written_at = datetime.fromtimestamp(max(facts.st_mtime, facts.st_ctime), UTC)
+                    yield StoredObject(key=key, size=facts.st_size, written_at=written_at)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -78,6 +81,17 @@ class LocalStore:
         for folder in path.parents:
             if folder == self.root or not _removed_when_empty(folder):
                 return
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def drop_unfinished(self, *, before: datetime, dry_run: bool = False) -> int:
+        return _sweep(self.root / INCOMING, before=before.timestamp(), dry_run=dry_run)
+
+    def presigned(self, key: str, *, seconds: int, filename: str) -> str | None:
+        self._path(key)
+        return None
 
     def uri(self, key: str) -> str:
         return self._path(key).as_uri()
@@ -100,7 +114,7 @@ class LocalStore:
         folder = self.root / INCOMING
         folder.mkdir(parents=True, exist_ok=True)
         if not self._swept:
-            _sweep(folder)
+            _sweep(folder, before=time.time() - ABANDONED_SECONDS)
             self._swept = True
         return folder / uuid.uuid4().hex
 
@@ -161,11 +175,20 @@ def _removed_when_empty(folder: Path) -> bool:
     return True
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what processes that died left half-written."""
-    for left in folder.iterdir():
-        if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-            left.unlink(missing_ok=True)
+def _facts(path: Path) -> os.stat_result | None:
+    """None where another process has just removed it."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _sweep(folder: Path, *, before: float, dry_run: bool = False) -> int:
+    """Remove what processes that died left half-written; answers how many files."""
+    left = [path for path in folder.glob("*") if (facts := _facts(path)) and facts.st_mtime < before]
+    for path in left if not dry_run else ():
+        path.unlink(missing_ok=True)
+    return len(left)
 
 
 @contextmanager

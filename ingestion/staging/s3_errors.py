@@ -19,6 +19,14 @@ from ingestion.staging.base import ObjectMissing, StagingError, StagingUnavailab
 MISSING: Final = ("NoSuchKey", "404", "NotFound")
 CHANGED: Final = ("412", "PreconditionFailed", "416", "InvalidRange")
 FULL: Final = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage")
+EXPIRED: Final = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "TokenRefreshRequired",
+    "InvalidAccessKeyId",
+)
+UNKNOWN_HERE: Final = ("NotImplemented", "501", "UnsupportedArgument")  # the store does not know such a request
 CREDENTIALS: Final = "Check the credentials of this program (AWS_ACCESS_KEY_ID and so on, or its role)."
 REFUSED: Final = {
     "NoSuchBucket": "Make the bucket, or name another one in STAGING_URL.",
@@ -26,7 +34,9 @@ REFUSED: Final = {
     "AllAccessDisabled": "Ask whoever owns the storage account.",
     "InvalidAccessKeyId": CREDENTIALS,
     "SignatureDoesNotMatch": CREDENTIALS,
-    "ExpiredToken": CREDENTIALS,
+    "ExpiredToken": "The credentials of this program have expired: give it new ones, or a role that renews them.",
+    "SignatureExpired": "Set the clock of this machine: it differs from the store's.",
+    "RequestTimeTooSkewed": "Set the clock of this machine: it differs from the store's by more than 15 minutes.",
     "403": "Give this program the rights to list, read, write and delete in the bucket of STAGING_URL.",
     "PermanentRedirect": "Name the bucket's own region in STAGING_URL (?region=…).",
     "301": "Name the bucket's own region in STAGING_URL (?region=…).",

@@ -1,5 +1,6 @@
 """The bytes of one S3 object as a stream that survives broken connections, and never ends early without saying so."""
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -7,7 +8,8 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
-from ingestion.staging.base import StagingUnavailable
+from ingestion.staging.base import ObjectMissing, StagingUnavailable
+from ingestion.staging.s3_write import DIGEST
 
 RESUMES: Final = 5
 
@@ -15,7 +17,8 @@ BROKEN: Final = (BotoCoreError, HTTPError, OSError)
 
 
 class ObjectStream(io.RawIOBase):
-    """Reads an object; after a broken read it goes on where it was, as long as the object is the same.
+    """Reads an object; after a broken read it goes on where it was, as long as the object is the same. Read to its end
+    it must have the checksum that it was written with.
 
     `get` asks for the object with extra request parameters, and raises our errors.
     """
@@ -25,6 +28,8 @@ class ObjectStream(io.RawIOBase):
         self._key = key
         answer = get({})
         self._body, self._etag, self._size = answer["Body"], answer["ETag"], int(answer["ContentLength"])
+        self._sha256 = str(answer.get("Metadata", {}).get(DIGEST, ""))
+        self._digest = hashlib.sha256()
         self._position = 0
         self._resumes = 0
 
@@ -46,13 +51,22 @@ class ObjectStream(io.RawIOBase):
             try:
                 data: bytes = self._body.read(min(size, self._size - self._position))
                 if data:
-                    self._position += len(data)
-                    return data
+                    return self._counted(data)
                 cause: Exception | None = None
             except BROKEN as error:
                 cause = error
             self._resume(cause)
         return b""
+
+    def _counted(self, data: bytes) -> bytes:
+        self._position += len(data)
+        self._digest.update(data)
+        if self._position == self._size and self._sha256 and self._digest.hexdigest() != self._sha256:
+            raise ObjectMissing(
+                f"The staged file {self._key} is not what was written: its checksum differs.",
+                advice="Start the run again with everything extracted; tell whoever owns the bucket.",
+            )
+        return data
 
     def _resume(self, cause: Exception | None) -> None:
         self._body.close()
@@ -64,4 +78,10 @@ class ObjectStream(io.RawIOBase):
                 advice="Nothing needs to be done: it is tried again.",
                 detail=str(cause or "the answer ended early"),
             ) from cause
-        self._body = self._get({"Range": f"bytes={self._position}-", "IfMatch": self._etag})["Body"]
+        answer = self._get({"Range": f"bytes={self._position}-", "IfMatch": self._etag})
+        self._body = answer["Body"]
+        if not str(answer.get("ContentRange", "")).startswith(f"bytes {self._position}-"):
+            raise StagingUnavailable(
+                f"The staging store broke off {self._key}, and does not answer from where it broke off.",
+                advice="Nothing needs to be done: it is tried again from the beginning.",
+            )

@@ -12,7 +12,7 @@ from ingestion.staging.local import LocalStore
 from ingestion.staging.s3 import S3Store
 
 EXAMPLES: Final = "file:///var/headgate/staging or s3://bucket/prefix?region=eu-west-1"
-OPTIONS: Final = ("endpoint_url", "region")
+OPTIONS: Final = ("endpoint_url", "public_endpoint_url", "region", "timeout")
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -45,12 +45,27 @@ def _bucket(bucket: str, prefix: str, options: dict[str, str]) -> StagingStore:
         raise _wrong(f"{bucket!r} is not a bucket's name")
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise _wrong(f"it has options that are not known: {', '.join(unknown)}")
-    endpoint = options.get("endpoint_url")
-    if endpoint is not None and urlsplit(endpoint).scheme not in ("http", "https"):
-        raise _wrong("its endpoint_url must begin with http:// or https://")
+    for name in ("endpoint_url", "public_endpoint_url"):
+        if name in options and urlsplit(options[name]).scheme not in ("http", "https"):
+            raise _wrong(f"its {name} must begin with http:// or https://")
     if prefix:
         checked_key(prefix)
-    return S3Store(bucket, prefix, endpoint_url=endpoint, region=options.get("region"))
+    return S3Store(
+        bucket,
+        prefix,
+        endpoint_url=options.get("endpoint_url"),
+        region=options.get("region"),
+        public_endpoint_url=options.get("public_endpoint_url"),
+        timeout=_seconds(options.get("timeout")),
+    )
+
+
+def _seconds(told: str | None) -> float | None:
+    if told is None:
+        return None
+    if not told.isascii() or not told.isdecimal() or not 0 < int(told) <= 3600:
+        raise _wrong("its timeout is a whole number of seconds, 3600 at most")
+    return float(told)
 
 
 def _wrong(reason: str) -> ConfigFault:

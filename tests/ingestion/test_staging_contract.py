@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import ConfigFault
-from ingestion.staging import s3
+from ingestion.staging import s3_client, s3_write
 from ingestion.staging.base import (
     ObjectExists,
     ObjectMissing,
@@ -180,8 +180,8 @@ def test_keys_that_could_lead_elsewhere_are_refused(store: StagingStore, key: st
 
 
 def test_a_large_object_is_put_in_pieces(store: StagingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(s3, "LARGE", 6 << 20)
-    monkeypatch.setattr(s3, "PIECE", 5 << 20)
+    monkeypatch.setattr(s3_write, "LARGE", 6 << 20)
+    monkeypatch.setattr(s3_write, "PIECE", 5 << 20)
     data = os.urandom(11 << 20)
 
     put(store, tmp_path, KEY, data)
@@ -211,7 +211,7 @@ def test_a_busy_store_is_asked_again(proxy: FaultyProxy, broken_store: StagingSt
 def test_a_store_that_stays_busy_is_unavailable(
     proxy: FaultyProxy, broken_store: StagingStore, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(s3.SETTINGS, "retries", {"mode": "standard", "total_max_attempts": 2})
+    monkeypatch.setitem(s3_client.SETTINGS, "retries", {"mode": "standard", "total_max_attempts": 2})
     proxy.break_next("PUT", faulty.BUSY, times=2)
 
     with pytest.raises(StagingUnavailable, match="busy") as raised:
@@ -233,8 +233,8 @@ def test_a_put_whose_answer_was_lost_counts(proxy: FaultyProxy, broken_store: St
 def test_an_upload_in_pieces_whose_end_was_lost_counts(
     proxy: FaultyProxy, broken_store: StagingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(s3, "LARGE", 1)
-    monkeypatch.setattr(s3, "PIECE", 5 << 20)
+    monkeypatch.setattr(s3_write, "LARGE", 1)
+    monkeypatch.setattr(s3_write, "PIECE", 5 << 20)
     broken_store.put_bytes("warm/up", b"")
     proxy.faults = [("POST", ""), ("POST", faulty.LOSE_ANSWER)]  # the second ends the upload
 
@@ -284,7 +284,7 @@ def test_a_missing_bucket_says_so(s3_endpoint: str):
 
 
 def test_an_endpoint_that_is_not_there_is_unavailable(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(s3.SETTINGS, "retries", {"mode": "standard", "total_max_attempts": 1})
+    monkeypatch.setitem(s3_client.SETTINGS, "retries", {"mode": "standard", "total_max_attempts": 1})
     store = open_store("s3://bucket?endpoint_url=http://127.0.0.1:1&region=eu-west-1")
 
     with pytest.raises(StagingUnavailable, match="did not answer"):
