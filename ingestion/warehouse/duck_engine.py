@@ -122,6 +122,9 @@ class DuckEngine:
     def attach(self, session: DuckSession, target: Target, staged: Generation) -> None:
         """Nothing: the table is shown as it is."""
 
+    def settle(self, session: DuckSession, targets: Sequence[Target]) -> None:
+        """Nothing: a statement's snapshot holds its tables too."""
+
     def show(self, session: DuckSession, target: Target, staged: Generation, shape: Shape) -> None:
         """Replace the view. DuckDB's catalog is versioned: readers see the old one until the commit."""
         books.enter_name(session, target, shown_as=staged.table)

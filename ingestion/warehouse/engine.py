@@ -72,6 +72,11 @@ class Engine(Protocol[S]):
         """Make a staged table the dataset's next generation, still out of sight."""
         ...
 
+    def settle(self, session: S, targets: Sequence[Target]) -> None:
+        """Between preparing and the publish: wait for readers that have looked at the tables as they were before, and
+        may yet take a snapshot in which the load is live."""
+        ...
+
     def show(self, session: S, target: Target, staged: Generation, shape: Shape) -> None:
         """Inside the publish: what else it takes to show a generation, besides the books."""
         ...

@@ -12,9 +12,10 @@ from ingestion.warehouse import books, books_tables, postgres_store
 from ingestion.warehouse.base import Target
 from ingestion.warehouse.books import Generation
 from ingestion.warehouse.postgres_export import copy_out, write_parquet
+from ingestion.warehouse.postgres_planners import wait_for_planners
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
 from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
-from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book
+from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book, qualified
 
 LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
 
@@ -120,6 +121,11 @@ class PostgresEngine:
 
     def attach(self, session: PostgresSession, target: Target, staged: Generation) -> None:
         postgres_store.attach(session, target, staged)
+
+    def settle(self, session: PostgresSession, targets: Sequence[Target]) -> None:
+        wait_for_planners(
+            session, [qualified(*name) for t in targets for name in books.public_names(session, t.dataset)]
+        )
 
     def show(self, session: PostgresSession, target: Target, staged: Generation, shape: Shape) -> None:
         """Nothing: the view reads the pointer."""

@@ -55,6 +55,7 @@ def publish(engine: Engine[S], request: PublishRequest) -> Published:
                 books.enter_dataset(session, change.target)
             fencing.advance(session, engine.dialect, request)
         ready = [_prepare(engine, session, change) for change in request.tables]
+        engine.settle(session, [table.change.target for table in ready if table.into is None])
         with engine.transaction(session):
             done = list(_go_live(engine, session, request, ready))
             books.write_load(session, request)

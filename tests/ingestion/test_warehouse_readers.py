@@ -73,6 +73,20 @@ def test_one_statement_never_sees_a_load_half_done(warehouse: Warehouse, mode: M
     assert_whole(seen)
 
 
+def test_a_statement_that_is_long_in_planning_sees_a_whole_load(warehouse: Warehouse):
+    publish_both(warehouse, 1, Mode.REPLACE)
+    seen: list[list[tuple[Any, ...]]] = []
+    both = ", ".join(f"(SELECT count(*) FROM live.{target.name})" for target in BOTH)
+    long = " UNION ALL ".join([f"SELECT {both}"] * 30)
+
+    with polling(lambda: warehouse.query(long), seen):
+        for number in range(2, 22):
+            publish_both(warehouse, number, Mode.REPLACE)
+
+    assert seen
+    assert {count for reading in seen for row in reading for count in row} == {ROWS}
+
+
 @contextmanager
 def snapshot_reader(warehouse: Warehouse, url: str) -> Iterator[Callable[[float], list[tuple[Any, ...]]]]:
     """A reader in its own transactions: begins one, looks, waits, then reads both tables in two statements."""
