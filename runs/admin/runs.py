@@ -19,6 +19,7 @@ from unfold.paginator import InfinitePaginator
 
 from runs.admin import bulk, columns, page, verbs
 from runs.admin.beside import Beside
+from runs.admin.caring import Care
 from runs.admin.filters import FailureFilter, PeriodFilter, TriggerFilter
 from runs.admin.strip import counters
 from runs.models import Level, Run
@@ -155,6 +156,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         wrap = self.admin_site.admin_view
         beside = Beside(self)
         own = [
+            *Care(self).urls(wrap),
             path("<int:run_id>/compare/", wrap(beside.compare), name="runs_run_compare"),
             path("<int:run_id>/bundle/", wrap(beside.bundle), name="runs_run_bundle"),
             path("bulk/<str:verb>/", wrap(bulk.Bulk.as_view(screen=self)), name="runs_run_bulk"),
@@ -170,7 +172,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         """The run with all that its header names. Raises PermissionDenied, Http404."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        related = ("source", "config", "blocked_by", "retry_of", "data_load", "retried_by")
+        related = ("source", "config", "blocked_by", "retry_of", "data_load", "retried_by", "assignee")
         run = Run.objects.select_related(*related).filter(pk=run_id).first() if str(run_id).isdecimal() else None
         if run is None:
             raise Http404(f"There is no run {run_id}.")

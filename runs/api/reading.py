@@ -12,6 +12,8 @@ def all_runs() -> QuerySet[Run]:
     return (
         Run.objects.select_related("source")
         .defer("source__sealed_credentials", "source__settings")
-        .annotate(retried_by_id=F("retried_by__pk"), data_load_id=F("data_load__pk"))
+        .annotate(
+            retried_by_id=F("retried_by__pk"), data_load_id=F("data_load__pk"), assignee_name=F("assignee__username")
+        )
         .order_by("-pk")
     )

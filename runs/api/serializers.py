@@ -31,6 +31,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     worst_level_label = serializers.SerializerMethodField(help_text="Of its messages: Info, Warning, Error or empty.")
     retried_by = serializers.IntegerField(source="retried_by_id", read_only=True, allow_null=True)
     data_load = serializers.IntegerField(source="data_load_id", read_only=True, allow_null=True)
+    assignee = serializers.CharField(source="assignee_name", read_only=True, allow_null=True)
 
     class Meta:
         model = Run
@@ -62,8 +63,15 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "blocked_by",
             "retry_of",
             "retried_by",
+            "retry_choice",
             "cancel_requested_at",
             "cancel_requested_by",
+            "acknowledged_at",
+            "acknowledged_by",
+            "ticket",
+            "assignee",
+            "snoozed_until",
+            "snoozed_by",
             "data_load",
             "version",
         )

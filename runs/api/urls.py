@@ -9,6 +9,7 @@ from rest_framework.routers import APIRootView, DefaultRouter
 
 from connectors.api.permissions import LOGINS
 from connectors.api.urls import router as connectors
+from runs.api.care import Acknowledge, Assign, Handover, Notes, Snooze
 from runs.api.insight import Bundle, Compare, MessageKinds, Report
 from runs.api.parts import EventList, MessageList, TableList, TaskList
 from runs.api.sources import SourceViewSet
@@ -45,5 +46,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:run_id>/message-kinds/", MessageKinds.as_view(), name="run-message-kinds"),
     path("runs/<int:run_id>/compare/", Compare.as_view(), name="run-compare"),
     path("runs/<int:run_id>/bundle/", Bundle.as_view(), name="run-bundle"),
+    path("runs/<int:run_id>/acknowledge/", Acknowledge.as_view(), name="run-acknowledge"),
+    path("runs/<int:run_id>/assign/", Assign.as_view(), name="run-assign"),
+    path("runs/<int:run_id>/snooze/", Snooze.as_view(), name="run-snooze"),
+    path("runs/<int:run_id>/notes/", Notes.as_view(), name="run-notes"),
+    path("runs/<int:run_id>/handover/", Handover.as_view(), name="run-handover"),
     *router.urls,
 ]

@@ -1,6 +1,7 @@
 """The four roles: what each may do on the pages and over the APIs, and what is refused to it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from connectors.api.views import SourceViews
 from connectors.models import Connector
@@ -67,13 +69,17 @@ def viewing() -> list[Attempt]:
         page("runs_run_change", run.pk),
         page("runs_run_compare", run.pk),
         page("runs_run_bundle", run.pk),
+        page("runs_run_handover", run.pk),
         page("runs_dataload_change", factories.data_load(run).pk),
         page("connectors_datasource_change", run.source_id),
         page("connectors_connector_change", run.source.connector_id),
         page("ingestion_batch_change", batch.pk),
         page("ingestion_dataset_change", batch.dataset_id),
         *(read(f"/api/{name}/") for name in ("runs", "data-loads", "sources", "connectors")),
-        *(read(f"/api/runs/{run.pk}/{part}/") for part in ("tasks", "messages", "tables", "events")),
+        *(
+            read(f"/api/runs/{run.pk}/{part}/")
+            for part in ("tasks", "messages", "tables", "events", "notes", "handover")
+        ),
         read("/data/foundation/catalog/batches"),
         read("/data/foundation/catalog/dataSets"),
     ]
@@ -95,6 +101,21 @@ def on_runs(verb: str, make: Callable[..., Run]) -> list[Attempt]:
         *together,
         form(f"runs_run_{verb}", first.pk, **WHY),
         call("post", f"/api/runs/{second.pk}/{verb}/", {"force": True, **WHY} if verb == "close" else {}),
+    ]
+
+
+def caring() -> list[Attempt]:
+    run, me = factories.failed_run(), factories.person("runs.view_run", name="me")
+    later = (timezone.now() + timedelta(hours=2)).isoformat()
+    return [
+        form("runs_run_note", run.pk, text="Known."),
+        form("runs_run_snooze", run.pk, until="1h"),
+        form("runs_run_assign", run.pk, to="me"),
+        form("runs_run_acknowledge", run.pk),
+        call("post", f"/api/runs/{factories.failed_run().pk}/snooze/", {"until": later}),
+        call("post", f"/api/runs/{run.pk}/notes/", {"text": "Known."}),
+        call("post", f"/api/runs/{run.pk}/assign/", {"assignee": me.username}),
+        call("post", f"/api/runs/{run.pk}/acknowledge/"),
     ]
 
 
@@ -196,6 +217,7 @@ ATTEMPTS: dict[str, Callable[[], list[Attempt]]] = {
     "start": lambda: starting("incremental"),
     "cancel": lambda: on_runs("cancel", factories.open_run),
     "retry": lambda: on_runs("retry", factories.failed_run),
+    "care": caring,
     "steer batches": steering,
     "view clients": seeing_clients,
     "start destructive": lambda: starting("destructive"),
