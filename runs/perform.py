@@ -12,6 +12,7 @@ from connectors.protocol import SourceError
 from ingestion import loading
 from ingestion.errors import Fenced, IngestionError
 from ingestion.models import Batch
+from runs import runlog
 from runs.errors import Ghost, Released, Stopped
 from runs.lifecycle import working
 from runs.lifecycle.working import Claim, Failure, Outcome
@@ -30,11 +31,32 @@ def perform(task_id: int) -> bool:
     claim = working.claim(task_id, worker=f"{socket.gethostname()}:{os.getpid()}/{uuid.uuid4().hex[:6]}")
     if claim is None:
         return False
+    _tell_beginning(claim)
     try:
         _work(claim)
     except Ghost:
+        claim.log.warn("fenced", f"Attempt {claim.attempt} came too late: another owns the task; it changed nothing")
         working.fenced(claim)
+    finally:
+        _keep_log(claim)
     return True
+
+
+def _tell_beginning(claim: Claim) -> None:
+    task, log = claim.task, claim.log
+    log.info("began", f"Attempt {claim.attempt} at “{task.name}” began")
+    if claim.attempt > 1 and task.lost:
+        log.warn("lease", f"A worker before this one gave no sign of life; its lease was taken over ({task.lost})")
+    if task.checkpoint and task.page_count:
+        log.info("resumed", f"It goes on after page {task.page_count:,}")
+
+
+def _keep_log(claim: Claim) -> None:
+    """What is left of the log. A database that is away takes the last lines with it, and nothing else."""
+    try:
+        runlog.keep(claim.log, claim.task, claim.attempt)
+    except DatabaseError as error:
+        log.warning("the last lines of the log of %s are lost: %s", claim.task.label, type(error).__name__)
 
 
 def _work(claim: Claim) -> None:
@@ -45,8 +67,10 @@ def _work(claim: Claim) -> None:
     except (Ghost, Fenced) as ghost:
         raise Ghost(claim.task.name) from ghost
     except Stopped:
+        claim.log.warn("stopped", "It stopped, since somebody asked to cancel the run")
         working.stopped(claim)
     except Released:
+        claim.log.warn("released", "It was handed back, since its worker is shutting down")
         working.release(claim, reason="the worker is shutting down")
     except Exception as error:  # noqa: BLE001 - the one place where any error becomes a failed task
         _failed(claim, error)
@@ -54,12 +78,17 @@ def _work(claim: Claim) -> None:
 
 def _finish(claim: Claim, outcome: Outcome | None) -> None:
     """A completion settles itself, together with its run, and has no outcome of its own."""
+    claim.log.info(
+        "done",
+        f"Attempt {claim.attempt} is done{': ' if outcome and outcome.note else ''}{outcome.note if outcome else ''}",
+    )
     if outcome is not None:
         working.finish(claim, outcome)
 
 
 def _failed(claim: Claim, error: Exception) -> None:
     failure = failure_of(error, claim)
+    claim.log.error(failure.fault, failure.text)
     if failure.fault == "bug":
         log.exception("%s failed unexpectedly", claim.task.label)
     if claim.task.kind == TaskKind.COMPLETION:

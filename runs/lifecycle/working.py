@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from runs import journal
+from runs import journal, runlog
 from runs.dispatch import wake
 from runs.errors import Ghost
 from runs.lifecycle import ending
@@ -24,6 +24,7 @@ from runs.lifecycle.moves import lease, lock, move_run, move_task, queue
 from runs.lifecycle.phases import add_tasks, open_phase
 from runs.models import Level, Run, TableLoad, Task
 from runs.planning import PlannedTask, next_phase
+from runs.runlog import Lines
 from runs.states import RunStatus, TaskKind, TaskStatus
 
 MAX_RELEASE_SECONDS = 900
@@ -36,11 +37,15 @@ def token_of(run: Run, attempt: int = 999) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A task in the hands of one worker. `token` rises with every attempt at the same load, over retries of its run."""
+    """A task in the hands of one worker. `token` rises with every attempt at the same load, over retries of its run.
+
+    `log` holds what the attempt has to say; it is written with the next checkpoint, and the rest by `perform`.
+    """
 
     task: Task
     run: Run
     attempt: int
+    log: Lines = field(default_factory=Lines, compare=False, repr=False)
 
     @property
     def token(self) -> int:
@@ -123,7 +128,7 @@ def checkpoint(
     claim: Claim, *, commit: Callable[[], dict[int, int]], state: Mapping[str, Any], **progress: Any
 ) -> None:
     """Make what `commit` writes real together with the cursor that led to it. Raises Ghost, and then nothing is."""
-    with transaction.atomic():
+    with claim.log.taken() as lines, transaction.atomic():
         run = lock(claim.run.pk)
         if not _held(claim).update(checkpoint=dict(state), progressed=True, lease_until=lease(), **progress):
             raise Ghost(claim.task.name)
@@ -131,7 +136,9 @@ def checkpoint(
         _count_tables(claim, rows)
         total = sum(rows.values())
         _held(claim).update(row_count=F("row_count") + total)
-        Run.objects.filter(pk=run.pk).update(version=F("version") + 1, row_count=F("row_count") + total)
+        said = runlog.write(run, claim.task, claim.attempt, lines)
+        raised = {"row_count": F("row_count") + total, "log_line_count": F("log_line_count") + said}
+        Run.objects.filter(pk=run.pk).update(version=F("version") + 1, **raised)
 
 
 def count_calls(claim: Claim, *, call_count: int, **usage: Any) -> None:

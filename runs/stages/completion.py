@@ -9,6 +9,7 @@ from runs.lifecycle.working import Claim
 from runs.models import Run
 from runs.pulse import Pulse
 from runs.stages.bookmarks import bookmark, later
+from runs.stages.telling import tell_published
 from runs.states import TaskKind, TaskStatus
 
 
@@ -16,7 +17,9 @@ def complete_ingestion(claim: Claim, pulse: Pulse) -> None:
     """Publish, and end the run in the same transaction that writes its counts. Has no outcome of its own."""
     batches = batches_of(claim.run)
     pulse.check()
+    claim.log.info("publish", f"Publishing {len(batches):,} {'table' if len(batches) == 1 else 'tables'} at once")
     answer = loading.publish(claim.run.load, batches, token=claim.token, facts=_facts(claim.run))
+    tell_published(claim.log, answer, batches)
     settle_published(claim, answer)
 
 

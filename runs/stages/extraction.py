@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from connectors.engines import open_revision
-from connectors.protocol import Endpoint, Note, ReadRequest, Source
+from connectors.protocol import CallCount, Endpoint, Note, ReadRequest, Source
 from ingestion import batches
 from ingestion.batches import Destination, Flushed, SpooledPage, Writer
 from ingestion.formats.base import TableSpec
 from ingestion.models import Batch
 from runs import journal, planning
+from runs.errors import Ghost, Released, Stopped
 from runs.lifecycle import working
 from runs.lifecycle.ending import warn_about_parts
 from runs.lifecycle.working import Claim, Outcome
@@ -23,6 +25,7 @@ from runs.models import Level
 from runs.planning import LIST_PARENTS
 from runs.pulse import Pulse
 from runs.stages.bookmarks import later
+from runs.stages.telling import tell_incidents, tell_page, tell_parts
 from runs.stages.warnings import in_words
 
 NUMBERS_PER_TASK = 100_000  # parts of a task are numbered from its id, so that numbers never meet
@@ -36,6 +39,7 @@ def extract(claim: Claim, pulse: Pulse) -> Outcome:
         try:
             return _list_parents(claim, source, endpoint) if _lists_parents(claim) else work.run()
         finally:
+            tell_incidents(claim.log, source.usage)
             working.count_calls(claim, **work.usage())
     finally:
         source.close()
@@ -76,8 +80,10 @@ class _Extraction:
         )
         first = self.claim.task.pk * NUMBERS_PER_TASK + self.checkpoint["flushes"]
         with Writer(self._destinations(), self.claim.task.label, self.claim.attempt, first) as writer:
-            for page in self.source.read(request, stop=self.pulse.should_stop):
+            for page in self.source.read(request, stop=self._should_stop):
                 self.pulse.check(**self.usage())
+                tell_incidents(self.claim.log, self.source.usage)
+                tell_page(self.claim.log, page)
                 self.notes.update(page.notes)
                 facts = SpooledPage(
                     number=page.number, count=page.count, request_id=page.request_id, state=dict(page.state)
@@ -110,6 +116,13 @@ class _Extraction:
         ]
 
     def usage(self) -> dict[str, Any]:
+        """What the task's row says of its calls, over all attempts."""
+        counts = self._counts()
+        if until := self.source.usage.quota_until:
+            counts["quota_until"] = datetime.fromtimestamp(until, UTC)
+        return {**counts, "calls": self._calls()}
+
+    def _counts(self) -> dict[str, Any]:
         calls, throttled, waited = self.earlier
         usage = self.source.usage
         return {
@@ -118,11 +131,26 @@ class _Extraction:
             "waited_seconds": waited + usage.waited_seconds,
         }
 
+    def _calls(self) -> dict[str, Any]:
+        found = {title: CallCount.from_json(value) for title, value in self.claim.task.calls.items()}
+        for title, count in self.source.usage.ledger.copy().items():
+            found.setdefault(title, CallCount()).add(count)
+        return {title: count.to_json() for title, count in found.items()}
+
+    def _should_stop(self) -> bool:
+        """Asked while the engine waits, too: then the page shows what it waits for."""
+        try:
+            self.pulse.check(**self.usage())
+        except (Stopped, Ghost, Released):
+            return True
+        return False
+
     def _commit_all(self, flushed: Iterator[Flushed]) -> None:
         for done in flushed:
             self._commit(done)
 
     def _commit(self, done: Flushed) -> None:
+        tell_parts(self.claim.log, done, number=self.checkpoint["flushes"] + 1)
         main = self.batches[self.endpoint.tables[0].name].pk
         for batch, _, part in done.parts:
             if batch == main and part.cursor_max:
@@ -151,7 +179,7 @@ class _Extraction:
         empty = {
             batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled
         }
-        return Outcome(output={"cursor": self.checkpoint["cursor"], **self.usage()}, tables=empty)
+        return Outcome(output={"cursor": self.checkpoint["cursor"], **self._counts()}, tables=empty)
 
     def _say_when_empty(self) -> None:
         if self.checkpoint["records"]:

@@ -10,6 +10,7 @@ from runs import journal, planning
 from runs.lifecycle.working import Claim, Outcome
 from runs.models import Level, Run
 from runs.pulse import Pulse
+from runs.stages.telling import tell_columns
 from runs.states import TaskKind, TaskStatus
 
 
@@ -25,7 +26,9 @@ def agree_on_blueprints(claim: Claim, pulse: Pulse) -> Outcome:
             continue
         agreed = consolidation.agree_on_blueprint(batch, declared=tables[name].types if name in tables else {})
         lifecycle.complete(batch.pk, actor=claim.actor)
-        shown[batch.dataset.name] = [change.to_json() for change in agreed.changes]
+        changes = shown[batch.dataset.name] = [change.to_json() for change in agreed.changes]
+        count = len(batch.agreed.columns)
+        tell_columns(claim.log, batch.dataset.name, columns=count, parts=agreed.part_count, changes=changes)
         if agreed.to_merge:
             more.append(planning.consolidation_task(batch.dataset.name, batch.pk))
         more.append(planning.ingestion_task(batch.dataset.name, batch.pk, target_label()))
