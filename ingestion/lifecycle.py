@@ -41,23 +41,31 @@ def move_all(
 ) -> list[int]:
     """Move several batches on in one transaction; answers those that moved, in the order of their numbers."""
     allowed = sources_of(to) & (only_from if only_from is not None else frozenset(BatchStatus))
-    with transaction.atomic():
-        before = dict(
-            Batch.objects.select_for_update(no_key=True)
-            .filter(pk__in=batches, status__in=allowed)
-            .order_by("pk")
-            .values_list("pk", "status")
-        )
-        if not before:
-            return []
-        if to in FINISHED:
-            facts.setdefault("finished_at", Now())
-        facts |= {"updated_at": Now(), "version": F("version") + 1}
-        Batch.objects.filter(pk__in=before).update(status=to, **facts)
+    if to in FINISHED:
+        facts.setdefault("finished_at", Now())
+    facts |= {"status": to, "updated_at": Now(), "version": F("version") + 1}
+    with transaction.atomic(savepoint=False):
+        before = _moved(batches, allowed, facts)
         BatchEvent.objects.bulk_create(
             BatchEvent(batch_id=pk, before=old, after=to, actor=actor, reason=reason) for pk, old in before.items()
         )
-        return list(before)
+    return list(before)
+
+
+def _moved(batches: Sequence[int], allowed: frozenset[BatchStatus], facts: dict[str, Any]) -> dict[int, BatchStatus]:
+    """Those that this call moved, each with the status that it had."""
+    if len(batches) == len(allowed) == 1:  # then one statement tells
+        moved = Batch.objects.filter(pk=batches[0], status__in=allowed).update(**facts)
+        return {batches[0]: next(iter(allowed))} if moved else {}
+    before = dict(
+        Batch.objects.select_for_update(no_key=True)
+        .filter(pk__in=batches, status__in=allowed)
+        .order_by("pk")
+        .values_list("pk", "status")
+    )
+    if before:
+        Batch.objects.filter(pk__in=before).update(**facts)
+    return before
 
 
 def opened(batch: Batch, *, actor: str) -> None:
