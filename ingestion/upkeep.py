@@ -42,6 +42,19 @@ def delete_staged_files() -> int:
     return _delete(past.filter(~Exists(adopted)).order_by("pk")[:AT_ONCE])
 
 
+def delete_manifests() -> int:
+    """The lists of staged files, once the files that they list are past their time."""
+    old = Now() - timedelta(days=settings.KEEP_STAGED_DAYS)
+    past = Batch.objects.filter(finished_at__lt=old, parts=None).exclude(manifest_key="").order_by("pk")
+    keys = dict(past.values_list("pk", "manifest_key")[:AT_ONCE])
+    used = set(
+        Batch.objects.exclude(pk__in=keys).filter(manifest_key__in=keys.values()).values_list("manifest_key", flat=True)
+    )
+    store().delete_many(sorted({key for key in keys.values() if key not in used}))
+    Batch.objects.filter(pk__in=keys).update(manifest_key="")
+    return len(keys)
+
+
 def delete_uploads() -> int:
     """What clients uploaded into batches that ended longer ago than the setting allows; the rows that named the files
     stay, so that a batch still tells what was in it."""
@@ -61,9 +74,8 @@ def delete_discarded() -> int:
 
 
 def _delete(rows: Iterable[Part | Piece | Diagnostic | Discarded]) -> int:
-    count = 0
-    for row in rows:
-        store().delete(row.key)
+    found = list(rows)
+    store().delete_many([row.key for row in found])
+    for row in found:
         row.delete()
-        count += 1
-    return count
+    return len(found)

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from ingestion import loading
+from ingestion import loading, orphans
 from ingestion import upkeep as janitor
 from ingestion.access.clients import clear_expired
 from ingestion.errors import IngestionError
@@ -74,9 +74,12 @@ def tidy() -> Counter[str]:
         "temporary_tables": janitor.drop_temporary_tables,
         "generations": janitor.drop_old_generations,
         "staged_files": janitor.delete_staged_files,
+        "manifests": janitor.delete_manifests,
         "uploads": janitor.delete_uploads,
         "diagnostics": janitor.delete_diagnostics,
         "discarded": janitor.delete_discarded,
+        "orphans": orphans.delete_orphans,
+        "unfinished_uploads": orphans.drop_unfinished,
         "put_away": archive.put_away,
         "tokens": clear_expired,
         "data_loads": partial(open_data_loads, within=timedelta(days=30)),

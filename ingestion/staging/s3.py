@@ -74,7 +74,7 @@ class S3Store:
     def fetch(self, key: str, target: Path) -> Path:
         try:
             self._copy(key, target)
-        except ObjectMissing:  # spoiled on the way here, or in the store: what comes a second time tells
+        except StagingUnavailable:  # after all its tries, or spoiled on the way here: once more from the beginning
             self._copy(key, target)
         return target
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
+from ingestion.errors import IngestionError
 from ingestion.staging.base import ObjectMissing, StagingUnavailable
 from ingestion.staging.s3_write import DIGEST
 
 RESUMES: Final = 5
+BLOCK: Final = 1 << 20
+AGAIN: Final = "Nothing needs to be done: it is tried again."
 
 BROKEN: Final = (BotoCoreError, HTTPError, OSError)
 
@@ -62,11 +65,26 @@ class ObjectStream(io.RawIOBase):
         self._position += len(data)
         self._digest.update(data)
         if self._position == self._size and self._sha256 and self._digest.hexdigest() != self._sha256:
-            raise ObjectMissing(
-                f"The staged file {self._key} is not what was written: its checksum differs.",
-                advice="Start the run again with everything extracted; tell whoever owns the bucket.",
-            )
+            raise self._spoiled()
         return data
+
+    def _spoiled(self) -> IngestionError:
+        """Whether the object was changed or only came here changed is told by reading it once more."""
+        self._body.close()
+        digest, body = hashlib.sha256(), self._get({})["Body"]
+        try:
+            while block := body.read(BLOCK):
+                digest.update(block)
+        except BROKEN as error:
+            return StagingUnavailable(f"The staging store broke off {self._key}.", advice=AGAIN, detail=str(error))
+        finally:
+            body.close()
+        if digest.hexdigest() == self._sha256:
+            return StagingUnavailable(f"The staged file {self._key} came here with other bytes.", advice=AGAIN)
+        return ObjectMissing(
+            f"The staged file {self._key} is not what was written: its checksum differs.",
+            advice="Start the run again with everything extracted; tell whoever owns the bucket.",
+        )
 
     def _resume(self, cause: Exception | None) -> None:
         self._body.close()

@@ -105,15 +105,18 @@ def test_a_write_that_met_other_bytes_after_a_timeout_is_refused(
 
 
 @pytest.mark.parametrize("fault", [faulty.SPOIL_BODY, faulty.SHORT_BODY])
-def test_a_read_of_other_bytes_is_refused_by_name(proxy: FaultyProxy, store: StagingStore, tmp_path: Path, fault: str):
+def test_bytes_that_came_spoiled_are_refused_and_may_be_read_again(
+    proxy: FaultyProxy, store: StagingStore, tmp_path: Path, fault: str
+):
     put(store, tmp_path, b"the bytes that were written")
     proxy.break_next("GET", fault)
 
-    with pytest.raises(ObjectMissing, match="not what was written") as raised:
+    with pytest.raises(StagingUnavailable, match="other bytes") as raised:
         read(store)
 
     assert KEY in raised.value.message
-    assert raised.value.advice
+    assert raised.value.transient
+    assert read(store) == b"the bytes that were written"
 
 
 def test_a_copy_that_was_spoiled_on_its_way_is_fetched_again(proxy: FaultyProxy, store: StagingStore, tmp_path: Path):
@@ -130,8 +133,11 @@ def test_an_object_that_was_changed_in_the_store_is_refused(
     about = {"sha256": hashlib.sha256(b"as it was").hexdigest()}
     s3_server.client().put_object(Bucket=s3_bucket, Key=f"staging/{KEY}", Body=b"as it is.", Metadata=about)
 
-    with pytest.raises(ObjectMissing, match="checksum differs"):
+    with pytest.raises(ObjectMissing, match="checksum differs") as raised:
         store.fetch(KEY, tmp_path / "copy")
+
+    assert KEY in raised.value.message
+    assert raised.value.advice
 
 
 def test_all_kinds_of_faults_at_a_fifth_of_requests_are_outlived(

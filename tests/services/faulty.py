@@ -1,5 +1,6 @@
 """A proxy before a real HTTP service, which breaks the answers that it is told to break, one by one or at random."""
 
+import gzip
 import http.client
 import random
 import re
@@ -18,10 +19,12 @@ BUSY, BROKEN = "busy", "broken"
 REFUSE_TO_ANSWER, RESET, HANG = "refuse to answer", "reset", "hang"
 LOSE_ANSWER, LATE_SUCCESS = "lose the answer", "late success"
 CUT_BODY, SHORT_BODY, SPOIL_BODY = "cut the body", "short body", "spoil the body"
+OTHER_ROWS = "other rows"
 CODES = {
     BUSY: (503, "SlowDown", "Please reduce your request rate."),
     BROKEN: (500, "InternalError", "We encountered an internal error. Please try again."),
 }
+GZIP = b"\x1f\x8b"
 ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 SKIPPED = ("transfer-encoding", "connection", "content-length", "date", "server")
 
@@ -140,11 +143,15 @@ class FaultyProxy:
         sent = data[: len(data) // 2] if fault in (CUT_BODY, SHORT_BODY) else data
         if fault == SPOIL_BODY and data:
             sent = bytes([data[0] ^ 1]) + data[1:]
+        if fault == OTHER_ROWS and data.startswith(GZIP):
+            sent = _with_other_rows(data)
         request.send_response(status)
         for name, value in headers.items():
             if name.lower() not in SKIPPED:
                 request.send_header(name, value)
-        request.send_header("Content-Length", str(len(sent)) if fault == SHORT_BODY else length)
+        request.send_header(
+            "Content-Length", length if request.command == "HEAD" or fault == CUT_BODY else str(len(sent))
+        )
         request.end_headers()
         request.wfile.write(sent)
         if fault == CUT_BODY:
@@ -160,6 +167,11 @@ class FaultyProxy:
             request.connection.close()
         else:
             request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _with_other_rows(data: bytes) -> bytes:
+    """A whole file with as many rows, of which some hold another letter: only its checksum tells."""
+    return gzip.compress(re.sub(rb'"[a-y]', lambda found: b'"' + bytes([found[0][1] + 1]), gzip.decompress(data)), 1)
 
 
 @contextmanager
