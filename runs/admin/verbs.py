@@ -18,10 +18,12 @@ from connectors.protocol import SourceError
 from runs import upkeep
 from runs.admin.buttons import why_not
 from runs.errors import Refused
-from runs.lifecycle import ending, starting
+from runs.lifecycle import ending, retrying, starting
+from runs.lifecycle.allowing import missing_right
+from runs.lifecycle.retrying import Choice
 from runs.models import Run
-from runs.states import RUN_WORDS, RunStatus, TaskKind, TaskStatus
-from runs.templatetags.headgate import exact, plural
+from runs.states import RUN_WORDS, RunStatus
+from runs.templatetags.headgate import exact
 
 REFUSALS = (Refused, ManifestError, SourceError)
 
@@ -54,8 +56,8 @@ class Verb:
 
     def _view(self, request: HttpRequest, run_id: int) -> HttpResponseBase:
         run = self.admin.run_or_404(request, run_id)
-        if not request.user.has_perm(f"runs.{self.name}_run"):
-            raise PermissionDenied
+        if missing := missing_right(self.name, run, request.user):
+            raise PermissionDenied(missing)
         if request.method == "POST":
             return self._do(request, run)
         refusal = why_not(self.name, run, request.user, now=timezone.now())
@@ -72,7 +74,7 @@ class Verb:
             "original": run,
             "run": run,
             "points": self.points(run),
-            "choices": self.choices(run),
+            **self.more(run),
             "submit": self.submit,
             "danger": self.danger,
             "needs_reason": self.needs_reason,
@@ -96,9 +98,9 @@ class Verb:
         """What will happen: an icon and a sentence each."""
         raise NotImplementedError
 
-    def choices(self, run: Run) -> list[tuple[str, str, str]]:
-        """Ways of doing it: value, word, explanation."""
-        return []
+    def more(self, run: Run) -> dict[str, Any]:
+        """What else the page that asks is drawn from."""
+        return {}
 
     def perform(self, request: HttpRequest, run: Run, reason: str) -> Run:
         """Do it, say so, and answer the run to show."""
@@ -143,22 +145,19 @@ class Retry(Verb):
         )
         return [
             ("add_circle", f"A new {run.mode} run is made; run {run.pk} stays as it is, with a link to the new one."),
-            ("recycling", _reuse(run)),
             ("shield", "Tables change only when all of them are ready, in one step."),
             ("support", support),
         ]
 
-    def choices(self, run: Run) -> list[tuple[str, str, str]]:
-        if not _finished(run) or not _same_configuration(run):
-            return []
-        return [
-            ("", "Reuse what is finished", "Only what is missing is fetched from the source."),
-            ("everything", "Everything anew", "Every endpoint is fetched again from the start."),
-        ]
+    def more(self, run: Run) -> dict[str, Any]:
+        return {"ways": retrying.plan(run), "support_url": settings.SUPPORT_URL}
 
     def perform(self, request: HttpRequest, run: Run, reason: str) -> Run:
+        chosen = request.POST.get("choice") or Choice.FAILED
+        if chosen not in list(Choice):
+            raise Refused("Choose one of the ways that the page offers.", code="choice", run_id=run.pk)
         asked = starting.Asked(actor=request.user.get_username(), trigger="retry")
-        fresh = starting.retry(run.pk, asked=asked, everything=request.POST.get("choice") == "everything")
+        fresh = starting.retry(run.pk, asked=asked, choice=Choice(chosen))
         messages.success(request, f"Run {fresh.pk} was started in place of run {run.pk}.")
         return fresh
 
@@ -184,26 +183,3 @@ class Close(Verb):
         status = upkeep.force_close(run.pk, actor=request.user.get_username(), reason=reason)
         messages.success(request, f"Run {run.pk} was closed: it ended as “{RUN_WORDS[status]}”.")
         return run
-
-
-def _finished(run: Run) -> int:
-    if run.status == RunStatus.REJECTED:
-        return 0
-    return run.tasks.filter(kind=TaskKind.EXTRACTION, status=TaskStatus.COMPLETED).count()
-
-
-def _reuse(run: Run) -> str:
-    """How much of the old run the new one takes over."""
-    finished, total = _finished(run), run.tasks.filter(kind=TaskKind.EXTRACTION).count()
-    if not finished:
-        return "Nothing of the old run can be reused: everything is fetched from the source."
-    if not _same_configuration(run):
-        return "The data source has been changed since, so everything is fetched anew."
-    reused = plural(finished, "finished extraction task")
-    return f"{reused} of {total} will be reused; the rest is fetched from the source."
-
-
-def _same_configuration(run: Run) -> bool:
-    source, config = run.source, run.config
-    options = {name: getattr(source, name) for name in ("endpoints", "schema_policy", "on_failure", "namespace")}
-    return (config.manifest, config.settings, config.options) == (source.connector.manifest, source.settings, options)

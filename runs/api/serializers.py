@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from connectors.models import DataSource
+from runs.lifecycle.retrying import Choice
 from runs.lifecycle.starting import why_not_retry
 from runs.models import DataLoad, Level, Run
 from runs.states import RunMode
@@ -113,9 +114,45 @@ class StartSerializer(TypeSerializer):
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    everything = serializers.BooleanField(
-        default=False, help_text="Extract everything anew, rather than take over what finished tasks have staged."
+    choice = serializers.ChoiceField(
+        choices=[str(c) for c in Choice],
+        required=False,
+        default=str(Choice.FAILED),
+        help_text="What is reused: all that is finished, all that was extracted (from a stage), or nothing.",
     )
+    everything = serializers.BooleanField(default=False, help_text="The older word for the choice `everything`.")
+
+    @property
+    def chosen(self) -> Choice:
+        return Choice.EVERYTHING if self.validated_data["everything"] else Choice(self.validated_data["choice"])
+
+
+class CalledSerializer(serializers.Serializer[Any]):
+    endpoint = serializers.CharField()
+    task_count = serializers.IntegerField()
+    call_count = serializers.IntegerField(allow_null=True, help_text="As many as the last time; null: not known.")
+
+
+class WaySerializer(serializers.Serializer[Any]):
+    choice = serializers.ChoiceField(choices=[str(c) for c in Choice])
+    title = serializers.CharField()
+    about = serializers.CharField()
+    refusal = serializers.CharField(help_text="Why it is not possible; else empty.")
+    remark = serializers.CharField()
+    task_count = serializers.IntegerField(help_text="Finished extractions that are reused.")
+    row_count = serializers.IntegerField(help_text="Rows of these that are staged already.")
+    byte_count = serializers.IntegerField(help_text="Bytes of these that are staged already.")
+    call_count = serializers.IntegerField(allow_null=True, help_text="Calls to the source, estimated; null: not known.")
+    called = CalledSerializer(many=True, help_text="What is called again, by endpoint.")
+
+
+class RetryPlanSerializer(serializers.Serializer[Any]):
+    """What a retry would meet now. Nothing was started."""
+
+    run = serializers.IntegerField()
+    accepted = serializers.BooleanField(help_text="Whether a retry would be accepted at this moment.")
+    refusal = serializers.CharField(help_text="Why it would not; else empty.")
+    choices = WaySerializer(many=True)
 
 
 class CloseSerializer(serializers.Serializer[Any]):

@@ -14,10 +14,12 @@ from connectors.api.permissions import require, require_any
 from connectors.models import DataSource
 from runs import preflight
 from runs.api.reading import all_runs
-from runs.api.serializers import PreflightSerializer, RunSerializer
+from runs.api.serializers import PreflightSerializer, RetryPlanSerializer, RunSerializer
 from runs.errors import Refused
-from runs.lifecycle.starting import Asked
+from runs.lifecycle import retrying
+from runs.lifecycle.starting import Asked, why_not_retry
 from runs.lifecycle.starting import request as request_run
+from runs.models import Run
 from runs.states import RunMode, RunStatus
 
 NEEDED: Final = {
@@ -26,6 +28,10 @@ NEEDED: Final = {
 }
 DRY_RUN: Final = OpenApiParameter(
     "dry_run", bool, description="1 starts nothing and answers 200 with what a start would meet."
+)
+
+RETRY_PLAN: Final = OpenApiParameter(
+    "dry_run", bool, description="1 starts nothing and answers 200 with the plan of every choice."
 )
 
 
@@ -37,7 +43,7 @@ def may_start(request: Request) -> None:
 def start(request: Request, source: DataSource, mode: RunMode) -> Response:
     """201 with the accepted run, or Refused: the rejected run is kept, and the refusal names it and its blocker."""
     require(request, NEEDED[mode])
-    if _dry(request):
+    if is_dry(request):
         return Response(PreflightSerializer(preflight.look(source, mode)).data)
     run = request_run(source.pk, mode, asked=Asked(actor=request.user.get_username(), trigger="api"))
     if run.status == RunStatus.REJECTED:
@@ -50,6 +56,18 @@ def start(request: Request, source: DataSource, mode: RunMode) -> Response:
     return created(request, run.pk)
 
 
+def retry_plan(old: Run) -> Response:
+    """200 with what each choice reuses, what it calls again, and why it is not possible."""
+    refused = why_not_retry(old)
+    body = {
+        "run": old.pk,
+        "accepted": refused is None,
+        "refusal": refused.message if refused else "",
+        "choices": retrying.plan(old),
+    }
+    return Response(RetryPlanSerializer(body).data)
+
+
 def created(request: Request, run_id: int) -> Response:
     """201 with a new run and where it is."""
     context = {"request": request, "now": timezone.now()}
@@ -57,7 +75,7 @@ def created(request: Request, run_id: int) -> Response:
     return Response(body, status=201, headers={"Location": body["url"]})
 
 
-def _dry(request: Request) -> bool:
+def is_dry(request: Request) -> bool:
     given = request.query_params.get("dry_run", "0").lower()
     if given not in ("0", "1", "false", "true"):
         raise ValidationError({"dry_run": ["Give 1 to look without starting, or leave it out."]})

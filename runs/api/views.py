@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from connectors.api.permissions import Needs
+from connectors.api.permissions import Needs, require
 from connectors.api.views import ApiView
 from runs.api.filters import DataLoadFilter, RunFilter
 from runs.api.reading import all_runs
@@ -21,15 +21,17 @@ from runs.api.serializers import (
     CancelAnswerSerializer,
     CloseSerializer,
     DataLoadSerializer,
+    RetryPlanSerializer,
     RetrySerializer,
     RunDetailSerializer,
     RunSerializer,
     StartSerializer,
 )
-from runs.api.starting import DRY_RUN, created, may_start, start
+from runs.api.starting import DRY_RUN, NEEDED, RETRY_PLAN, created, is_dry, may_start, retry_plan, start
 from runs.lifecycle import ending, starting
 from runs.lifecycle.starting import Asked
 from runs.models import DataLoad, Run
+from runs.states import RunMode
 from runs.upkeep import force_close
 
 
@@ -75,15 +77,22 @@ class RunViewSet(ApiView[Run], viewsets.ReadOnlyModelViewSet[Run]):
         )
         return Response(body.data, status=202)
 
-    @extend_schema(request=RetrySerializer, responses={201: RunSerializer})
+    @extend_schema(
+        request=RetrySerializer, responses={201: RunSerializer, 200: RetryPlanSerializer}, parameters=[RETRY_PLAN]
+    )
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
-        """A new run in place of the newest one of its source, when that failed, was cancelled or was rejected."""
+        """A new run in place of the newest one of its source, when that failed, was cancelled or was rejected. The
+        retry of a destructive run needs the right to start such runs, too."""
         asked = RetrySerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        old = self.get_object()
+        if old.mode == RunMode.DESTRUCTIVE:
+            require(request, NEEDED[RunMode.DESTRUCTIVE])
+        if is_dry(request):
+            return retry_plan(old)
         who = Asked(actor=request.user.get_username(), trigger="api")
-        run = starting.retry(self.get_object().pk, asked=who, everything=asked.validated_data["everything"])
-        return created(request, run.pk)
+        return created(request, starting.retry(old.pk, asked=who, choice=asked.chosen).pk)
 
     @extend_schema(request=CloseSerializer, responses={200: RunSerializer})
     @action(detail=True, methods=["post"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -18,8 +19,10 @@ from ingestion.models import Batch, Load
 from ingestion.warehouse.base import Mode
 from runs import journal, planning
 from runs.errors import Refused
+from runs.lifecycle import retrying
 from runs.lifecycle.adoption import adopt
 from runs.lifecycle.phases import add_tasks, open_phase
+from runs.lifecycle.retrying import Choice
 from runs.models import Level, Run
 from runs.planning import PlannedTable, PlannedTask
 from runs.states import RunMode, RunStatus, TaskKind
@@ -41,19 +44,19 @@ def request(source_id: int, mode: RunMode, *, asked: Asked) -> Run:
         return _accept(source, mode, asked=asked) or _reject(source, mode, asked=asked)
 
 
-def retry(run_id: int, *, asked: Asked, everything: bool = False) -> Run:
+def retry(run_id: int, *, asked: Asked, choice: Choice = Choice.FAILED) -> Run:
     """A new run in place of one that failed, was cancelled, or was rejected and is now free to go.
 
-    It takes over what the old one's finished tasks have staged, unless `everything` is to be extracted anew or the
-    source's configuration has changed. A double click makes one run. Raises Refused with the reason.
+    It takes over what the old one has staged as far as `choice` says; nothing, where the source's configuration has
+    changed. A double click makes one run. Raises Refused with the reason, also for a choice that is not possible.
     """
     with transaction.atomic():
         old = Run.objects.get(pk=run_id)
         source = _lock_source(old.source_id)
         old = Run.objects.get(pk=run_id)
-        if reason := why_not_retry(old):
+        if reason := why_not_retry(old) or retrying.why_not(choice, old):
             raise reason
-        run = _accept(source, RunMode(old.mode), asked=asked, retry_of=old, reuse=not everything)
+        run = _accept(source, RunMode(old.mode), asked=asked, retry_of=old, choice=choice)
         if run is None:
             raise _busy(old)
         return run
@@ -105,12 +108,16 @@ def _open_key(source_id: int) -> str:
 
 
 def _accept(
-    source: DataSource, mode: RunMode, *, asked: Asked, retry_of: Run | None = None, reuse: bool = False
+    source: DataSource,
+    mode: RunMode,
+    *,
+    asked: Asked,
+    retry_of: Run | None = None,
+    choice: Choice = Choice.EVERYTHING,
 ) -> Run | None:
     if _blocker(source.pk):
         return None
     config = ConfigRevision.of(source)
-    reuse = reuse and retry_of is not None and retry_of.config_id == config.pk and retry_of.status != RunStatus.REJECTED
     lineage = retry_of is not None and retry_of.status != RunStatus.REJECTED
     run = Run(
         source=source,
@@ -121,6 +128,8 @@ def _accept(
         trigger="retry" if retry_of else asked.trigger,
         requested_by=asked.actor,
         retry_of=retry_of,
+        retry_choice=choice if retry_of else "",
+        window_until=_end_of(retry_of) if lineage and retry_of and choice == Choice.WINDOW else None,
     )
     try:
         with transaction.atomic():
@@ -128,9 +137,15 @@ def _accept(
     except IntegrityError:
         return None
     run.refresh_from_db()
-    journal.record(run, "", run.status, actor=asked.actor, reason=f"retry of run {retry_of.pk}" if retry_of else "")
-    _plan(run, adopt_from=retry_of if reuse else None)
+    how = f"retry of run {retry_of.pk}: {retrying.WORDS[choice][0].lower()}" if retry_of else ""
+    journal.record(run, "", run.status, actor=asked.actor, reason=how)
+    _plan(run)
     return run
+
+
+def _end_of(old: Run) -> datetime:
+    """Up to when the run was to read."""
+    return old.window_until or old.created_at
 
 
 def _blocker(source_id: int) -> Run | None:
@@ -166,8 +181,8 @@ def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:
     return run
 
 
-def _plan(run: Run, *, adopt_from: Run | None) -> None:
-    """Make the run's batches and tasks, and open the first phase."""
+def _plan(run: Run) -> None:
+    """Make the run's batches and tasks, take over what its choice reuses, and open the first phase."""
     source = open_revision(run.config)
     try:
         endpoints = planning.endpoints_of(source, run.config.options.get("endpoints") or [])
@@ -176,7 +191,7 @@ def _plan(run: Run, *, adopt_from: Run | None) -> None:
                 "None of the endpoints chosen for this source is in its connector's manifest any more; choose again.",
                 code="no_endpoints",
             )
-        bookmarks = dict(Bookmark.objects.filter(source=run.source_id).values_list("endpoint", "value"))
+        bookmarks = _bookmarks(run)
         planned: list[tuple[PlannedTask, str]] = []
         for endpoint in endpoints:
             incremental = planning.is_incremental(endpoint, RunMode(run.mode), bookmarks)
@@ -184,16 +199,30 @@ def _plan(run: Run, *, adopt_from: Run | None) -> None:
             for table in planning.tables_of(endpoint, incremental=incremental):
                 _batch_for(run, table, window_from=source.window_start(endpoint.name, since) if since else "")
             static = endpoint.partitioning == Partitioning.STATIC
-            now = run.created_at.isoformat()
+            now = (run.window_until or run.created_at).isoformat()
             partitions = source.partitions(endpoint.name, since=since, now=now) if static else ()
             planned += [(task, since or "") for task in planning.extraction_tasks(endpoint, partitions)]
     finally:
         source.close()
     closing = [(task, "") for task in planning.closing_tasks(target_label())]
     add_tasks(run, planned + closing)
-    if adopt_from:
-        adopt(run, adopt_from)
+    _reuse(run)
     open_phase(run, TaskKind.EXTRACTION, actor=run.requested_by)
+
+
+def _bookmarks(run: Run) -> dict[str, str]:
+    """Where each endpoint begins: where completed runs have left off, or as the run whose window is retried."""
+    if run.window_until and run.retry_of:
+        return retrying.since_of(run.retry_of)
+    return dict(Bookmark.objects.filter(source=run.source_id).values_list("endpoint", "value"))
+
+
+def _reuse(run: Run) -> None:
+    old = run.retry_of
+    if old is None or old.status == RunStatus.REJECTED or old.config_id != run.config_id:
+        return
+    if run.retry_choice in retrying.REUSING:
+        adopt(run, old, merged=run.retry_choice != Choice.CONSOLIDATION)
 
 
 def _batch_for(run: Run, planned: PlannedTable, *, window_from: str) -> Batch:

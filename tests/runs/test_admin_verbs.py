@@ -100,8 +100,10 @@ def test_retry_shows_its_plan_first(admin):
 
     page = admin.get(verb("retry", run)).content.decode()
 
-    assert "1 finished extraction task of 2 will be reused" in page
-    assert "Everything anew" in page
+    assert "1 finished extraction, " in page
+    for word in ("Failed tasks only", "From consolidation", "From ingestion", "Same window", "Everything"):
+        assert f"<strong>{word}</strong>" in page
+    assert "One extraction is not finished, so it must be fetched first." in page
     assert Run.objects.count() == 1
 
 
@@ -111,15 +113,15 @@ def test_retry_says_when_a_changed_source_leaves_nothing_to_reuse(admin):
 
     page = admin.get(verb("retry", run)).content.decode()
 
-    assert "has been changed since, so everything is fetched anew" in page
-    assert "Everything anew</strong>" not in page
+    assert "The data source has been changed since, so nothing that was staged can be reused." in page
+    assert "finished extraction" not in page
 
 
 def test_the_plan_agrees_with_the_revision_that_a_run_would_get(admin):
     run = failed_with_finished_work()
 
     assert ConfigRevision.of(run.source) == run.config
-    assert "will be reused" in admin.get(verb("retry", run)).content.decode()
+    assert "1 finished extraction, " in admin.get(verb("retry", run)).content.decode()
 
 
 def test_retry_makes_one_new_run_and_shows_it(admin):

@@ -183,8 +183,9 @@ def test_a_cancel_after_the_end_is_refused():
 
 def test_a_retry_is_a_new_run_of_the_same_type():
     old = make.failed_run(mode=RunMode.DESTRUCTIVE)
+    anna = make.caller("runs.retry_run", "connectors.start_destructive_run")
 
-    response = post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/")
+    response = post(anna, f"runs/{old.pk}/retry/")
 
     new = Run.objects.get(retry_of=old)
     assert response.status_code == 201
@@ -193,13 +194,52 @@ def test_a_retry_is_a_new_run_of_the_same_type():
     assert (new.trigger, new.requested_by) == ("retry", "anna")
 
 
-def test_a_retry_of_everything_is_asked_for_in_the_body():
+@pytest.mark.parametrize("body", [{"everything": True}, {"choice": "everything"}, {"choice": "window"}])
+def test_a_retry_that_reuses_nothing_is_asked_for_in_the_body(body):
     old = make.failed_run()
-    done = make.task(old, key="surveys", output={"x": 1})
+    make.task(old, key="surveys", output={"x": 1})
 
-    post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/", everything=True)
+    post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/", **body)
 
-    assert not Run.objects.get(retry_of=old).tasks.filter(reused_from=done).exists()
+    assert not Run.objects.get(retry_of=old).tasks.exclude(reused_from=None).exists()
+
+
+def test_the_retry_of_a_destructive_run_needs_the_right_to_start_one():
+    old = make.failed_run(mode=RunMode.DESTRUCTIVE)
+
+    refused = post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/")
+
+    assert refused.status_code == 403
+    assert "connectors.start_destructive_run" in refused.json()["detail"]
+    assert not Run.objects.filter(retry_of=old).exists()
+
+
+def test_a_dry_retry_answers_the_plan_and_starts_nothing():
+    old = make.failed_run()
+    make.task(old, key="surveys", endpoint="surveys", output={"call_count": 7}, row_count=120)
+    make.task(old, key="responses/north", endpoint="responses", status=TaskStatus.FAILED)
+
+    answer = post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/?dry_run=1")
+
+    assert (answer.status_code, Run.objects.count()) == (200, 1)
+    ways = {way["choice"]: way for way in answer.json()["choices"]}
+    assert answer.json()["accepted"] is True
+    assert (ways["failed"]["task_count"], ways["failed"]["row_count"]) == (1, 120)
+    assert ways["failed"]["called"] == [{"endpoint": "responses", "task_count": 1, "call_count": None}]
+    assert ways["consolidation"]["refusal"] == "One extraction is not finished, so it must be fetched first."
+    assert {"endpoint": "surveys", "task_count": 1, "call_count": 7} in ways["everything"]["called"]
+    assert ways["everything"]["task_count"] == 0
+
+
+def test_a_choice_that_is_not_possible_is_refused_with_the_reason():
+    old = make.failed_run()
+    make.task(old, key="surveys", status=TaskStatus.FAILED)
+
+    answer = post(make.caller("runs.retry_run"), f"runs/{old.pk}/retry/", choice="ingestion")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "choice")
+    assert "not finished" in answer.json()["detail"]
+    assert not Run.objects.filter(retry_of=old).exists()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ingestion.warehouse.base import Effect, Published
 from runs import upkeep
 from runs.errors import Ghost, Refused
 from runs.lifecycle import ending, starting, working
+from runs.lifecycle.retrying import Choice
 from runs.lifecycle.starting import Asked
 from runs.lifecycle.working import Failure, Outcome
 from runs.models import DataLoad, Event, Run, TableLoad, Task
@@ -446,7 +447,7 @@ def test_a_retry_of_everything_reuses_nothing(run):
     working.finish(claim(tasks(run)[0]), Outcome())
     ending.cancel(run.pk, actor="anna")
 
-    again = starting.retry(run.pk, asked=ANNA, everything=True)
+    again = starting.retry(run.pk, asked=ANNA, choice=Choice.EVERYTHING)
 
     assert len(tasks(again, status=TaskStatus.QUEUED)) == 3
 
