@@ -9,6 +9,7 @@ BENCHMARKS = {
     "bulk_batches": "a client batch of a million rows, validated, to live, against psql's \\copy",
     "batches": "client batches of ten records: 2,000 a minute on Postgres and Redis",
     "upload": "a large file in chunks over the Import API, and the web's memory",
+    "run_pages": "the list of runs and the page of one over 1,000,000 runs and 10,000,000 tasks",
     "one_page": "one page, one endpoint: from request to live, embedded",
 }
 

@@ -88,7 +88,7 @@ class Run(models.Model):
     message_count = models.PositiveIntegerField(default=0)
     log_line_count = models.PositiveIntegerField(default=0)
     worst_level = models.PositiveSmallIntegerField(default=0)  # 0 none, 1 info, 2 warning, 3 error
-    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+    created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)  # the source's longest time, from the first claim
@@ -119,6 +119,12 @@ class Run(models.Model):
             models.Index(fields=["source", "-id"], name="run_by_source"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
             models.Index(fields=["mode", "source", "finished_at"], name="run_by_mode"),
+            models.Index(fields=["trigger", "-id"], name="run_by_trigger"),
+            models.Index(fields=["requested_by", "-id"], condition=~models.Q(requested_by=""), name="run_by_person"),
+            models.Index(fields=["fault", "-id"], condition=~models.Q(fault=""), name="run_by_fault"),
+            models.Index(fields=["created_at", "status", "worst_level"], name="run_by_day"),  # the days of the list
+            models.Index(fields=["finished_at", "status"], name="run_by_end"),
+            models.Index(fields=["-id"], condition=models.Q(acknowledged_at__isnull=False), name="run_acknowledged"),
             models.Index(fields=["-id"], condition=IN_TROUBLE & models.Q(acknowledged_at=None), name="run_in_trouble"),
         ]
         permissions: ClassVar = [

@@ -1,4 +1,4 @@
-"""Cancel or retry several runs: a page that says what will happen to each, and what is skipped and why."""
+"""Cancel, retry or acknowledge several runs: a page that says what will happen to each, and what is skipped and why."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from django.views.decorators.http import require_http_methods
 
 from runs.admin.buttons import why_not
 from runs.admin.verbs import REFUSALS, Screen
-from runs.lifecycle import ending, starting
+from runs.lifecycle import caring, ending, starting
 from runs.models import Run
 from runs.templatetags.headgate import plural
 
 MOST = 200  # runs at once; each is asked about on its own
 VERBS = {
-    "cancel": ("Cancel", "cancelled", "Its tasks stop at their next page or file; no table is changed."),
+    "cancel": ("Cancel", "asked to be cancelled", "Its tasks stop at their next page or file; no table is changed."),
     "retry": ("Retry", "retried", "A new run takes its place and reuses what is finished."),
+    "acknowledge": (
+        "Acknowledge",
+        "acknowledged",
+        "They no longer ask for attention; nothing else about them changes.",
+    ),
 }
+RIGHTS = {"cancel": "runs.cancel_run", "retry": "runs.retry_run", "acknowledge": "runs.care_run"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class Bulk(View):
         verb = kwargs["verb"]
         if verb not in VERBS:
             raise Http404(f"Runs cannot be “{verb}” together.")
-        if not (request.user.has_perm("runs.view_run") and request.user.has_perm(f"runs.{verb}_run")):
+        if not (request.user.has_perm("runs.view_run") and request.user.has_perm(RIGHTS[verb])):
             raise PermissionDenied
         return super().dispatch(request, *args, **kwargs)
 
@@ -86,10 +92,8 @@ class Bulk(View):
             reason = line.refusal or _do(verb, line.run, actor=request.user.get_username())
             done += not reason
             refused += [f"Run {line.run.pk}: {reason}"] if reason else []
-        past = VERBS[verb][1]
         if done:
-            word = "asked to be cancelled" if verb == "cancel" else past
-            messages.success(request, f"{plural(done, 'run')} {'was' if done == 1 else 'were'} {word}.")
+            messages.success(request, f"{plural(done, 'run')} {'was' if done == 1 else 'were'} {VERBS[verb][1]}.")
         for reason in refused:
             messages.warning(request, f"Skipped. {reason}")
         return HttpResponseRedirect(reverse("admin:runs_run_changelist"))
@@ -100,8 +104,10 @@ def _do(verb: str, run: Run, *, actor: str) -> str:
     try:
         if verb == "cancel":
             ending.cancel(run.pk, actor=actor)
+        elif verb == "acknowledge":
+            caring.acknowledge(run.pk, actor=actor)
         else:
-            starting.retry(run.pk, asked=starting.Asked(actor=actor, trigger="retry"), everything=False)
+            starting.retry(run.pk, asked=starting.Asked(actor=actor, trigger="retry"))
     except REFUSALS as refusal:
         return str(refusal)
     return ""

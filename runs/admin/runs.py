@@ -6,59 +6,42 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, DurationField, ExpressionWrapper, F, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Now
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.paginator import InfinitePaginator
 
-from runs.admin import bulk, columns, page, verbs
+from connectors.models import DataSource
+from runs.admin import bulk, export, going, listing, page, rowing, verbs
 from runs.admin.beside import Beside
 from runs.admin.caring import Care
-from runs.admin.filters import FailureFilter, PeriodFilter, TriggerFilter
-from runs.admin.strip import counters
-from runs.models import Level, Run
-from runs.states import RUN_ENDED, URGENCY, RunStatus
-from runs.templatetags.headgate import badge, level_badge, moment, number, trigger_word
+from runs.admin.filters import OFFERED, RUN_FILTERS
+from runs.admin.opened import Opened
+from runs.admin.strip import bars, counters
+from runs.models import Run
+from runs.reading.days import OUTCOMES
+from runs.search import runs_with_status
+from runs.states import RUN_ENDED
 
-BY_URGENCY = Case(*(When(status=status, then=Value(place)) for place, status in enumerate(URGENCY)))
-TOOK = ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), output_field=DurationField())
-WITH_WARNINGS = format_html('<span class="hg-sub">{}</span>', "with warnings")
-STOP_POLLING = 286  # htmx's word for "this was the last one"
+STATUS_LETTERS = 3  # as many letters of a status name it in a search
+FILTER_NAMES = (*(name for spec in RUN_FILTERS for name in (spec.parameter_name, *spec.also)), "from", "to")
 
 
 @admin.register(Run)
 class RunAdmin(ModelAdmin):  # type: ignore[misc]
-    """Columns and filters of the list; the page itself is built in `page`, cancel, retry and close in `verbs`."""
+    """The list is read by `listing`; the page itself is built in `page`, cancel, retry and close in `verbs`."""
 
-    list_display = (
-        "state",
-        "run_id",
-        "data_source",
-        "type_word",
-        "trigger_by",
-        "started",
-        "completed",
-        "took",
-        "tasks_done",
-        "rows",
-        "messages_worst",
-    )
-    list_display_links = ("run_id",)
-    list_filter = ("source", "status", "mode", PeriodFilter, TriggerFilter, FailureFilter)
+    list_display = ("__str__",)
+    list_filter = RUN_FILTERS
     list_select_related = ("source",)
-    list_per_page = 50
+    list_per_page = listing.PER_PAGE
     list_fullwidth = True
     show_full_result_count = False
-    paginator = InfinitePaginator
     search_fields = ("=id", "source__name")
-    search_help_text = "Run id or data source"
-    actions = ("cancel_chosen", "retry_chosen")
+    search_help_text = "Run id, data source or status"
+    actions = ("acknowledge_chosen", "cancel_chosen", "retry_chosen", "export_chosen")
     empty_words = "No API run yet. Add a data source, then start its first run; first runs are destructive."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -76,80 +59,73 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs.retry_run")
 
-    @admin.action(description="Cancel the chosen runs …", permissions=["cancel"])
+    def has_care_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs.care_run")
+
+    @admin.action(description="Acknowledge …", permissions=["care"])
+    def acknowledge_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
+        return bulk.ask(request, "acknowledge", chosen)
+
+    @admin.action(description="Cancel …", permissions=["cancel"])
     def cancel_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
         return bulk.ask(request, "cancel", chosen)
 
-    @admin.action(description="Retry the chosen runs …", permissions=["retry"])
+    @admin.action(description="Retry …", permissions=["retry"])
     def retry_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
         return bulk.ask(request, "retry", chosen)
 
-    @admin.display(description="Status", ordering=BY_URGENCY)
-    def state(self, run: Run) -> SafeString:
-        warned = run.status == RunStatus.COMPLETED and run.worst_level >= Level.WARNING
-        return format_html(
-            "{}{}{}", badge(run.status), WITH_WARNINGS if warned else "", columns.late(run, now=timezone.now())
-        )
+    @admin.action(description="Export CSV", permissions=["view"])
+    def export_chosen(self, request: HttpRequest, chosen: QuerySet[Run]) -> HttpResponseBase:
+        return export.answer(chosen)
 
-    @admin.display(description="Run id", ordering="pk")
-    def run_id(self, run: Run) -> str:
-        return str(run.pk)
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return listing.RunList
 
-    @admin.display(description="Data source", ordering="source__name")
-    def data_source(self, run: Run) -> str:
-        return run.source.name
-
-    @admin.display(description="Type", ordering="mode")
-    def type_word(self, run: Run) -> str:
-        return run.get_mode_display()
-
-    @admin.display(description="Trigger / by", ordering="trigger")
-    def trigger_by(self, run: Run) -> str:
-        return " · ".join(filter(None, (trigger_word(run.trigger), run.requested_by)))
-
-    @admin.display(description="Started", ordering="started_at")
-    def started(self, run: Run) -> SafeString | str:
-        return moment(run.started_at)
-
-    @admin.display(description="Completed", ordering="finished_at")
-    def completed(self, run: Run) -> SafeString | str:
-        return moment(run.finished_at)
-
-    @admin.display(description="Duration", ordering=TOOK)
-    def took(self, run: Run) -> SafeString | str:
-        return columns.took(run)
-
-    @admin.display(description="Tasks")
-    def tasks_done(self, run: Run) -> SafeString:
-        text = '<progress class="hg-progress" value="{}" max="{}"></progress> <span class="hg-nowrap">{} / {}</span>'
-        most = max(run.task_count, 1)
-        return format_html(text, run.ended_task_count, most, number(run.ended_task_count), number(run.task_count))
-
-    @admin.display(description="Rows")
-    def rows(self, run: Run) -> SafeString | str:
-        return columns.rows(run)
-
-    @admin.display(description="Messages")
-    def messages_worst(self, run: Run) -> SafeString:
-        address = f"{reverse('admin:runs_run_change', args=[run.pk])}?tab=messages"
-        return format_html('<a href="{}">{}</a>', address, level_badge(run.worst_level, run.message_count))
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        """An id, a part of a data source's name, or the beginning of a status in any spelling: each by its index."""
+        text = search_term.replace("\0", "").strip()
+        if not text:
+            return queryset, False
+        sources = DataSource.objects.filter(name__icontains=text).values_list("pk", flat=True)[:OFFERED]
+        found = Q(source__in=list(sources))
+        if text.isdecimal() and len(text) < 19:
+            found |= Q(pk=int(text))
+        if len(text) >= STATUS_LETTERS and (statuses := runs_with_status(text)):
+            found |= Q(status__in=statuses)
+        return queryset.filter(found), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         queryset: QuerySet[Run] = super().get_queryset(request)
         return queryset.select_related("source")
 
-    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """The rows shown, those at work with what is usual for them: two queries for all of them together."""
-        shown: ChangeList = super().get_changelist_instance(request)
-        shown.result_list = columns.with_bands(shown.result_list)
-        return shown
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list. Reached without any filter, it returns to the person's last ones."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        strip = counters(request.GET.dict(), now=timezone.now())
-        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "strip": strip})
+        if request.method == "GET" and (last := listing.remembered(request, FILTER_NAMES)):
+            return HttpResponseRedirect(f"?{last}&{listing.ALL}={listing.AGAIN}")
+        now = timezone.now()
+        context = {"strip": counters(request.GET.dict(), now=now), "bars": bars(request.GET.dict(), now=now)}
+        answer: HttpResponse = super().changelist_view(
+            request, {**(extra_context or {}), **context, "outcomes": OUTCOMES, "title": "API runs"}
+        )
+        self._add_rows(request, answer)
         return answer
+
+    def _add_rows(self, request: HttpRequest, answer: HttpResponse) -> None:
+        """The rows are made once the list is known; redirects and exports have none."""
+        shown = getattr(answer, "context_data", None)
+        if shown and "cl" in shown:
+            shown["rows"] = rowing.rows_of(shown["cl"].result_list, request.user)
+            shown["verbs"] = self.get_actions(request)
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """All that the filters find, as a file; the newest ten thousand of them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return export.answer(self.get_changelist_instance(request).queryset)
 
     def get_urls(self) -> list[URLPattern]:
         """The page's fragment and its verbs, before the addresses of every admin page."""
@@ -159,8 +135,10 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
             *Care(self).urls(wrap),
             path("<int:run_id>/compare/", wrap(beside.compare), name="runs_run_compare"),
             path("<int:run_id>/bundle/", wrap(beside.bundle), name="runs_run_bundle"),
+            path("go/", wrap(going.go), name="runs_run_go"),
+            path("export/", wrap(self.export_view), name="runs_run_export"),
             path("bulk/<str:verb>/", wrap(bulk.Bulk.as_view(screen=self)), name="runs_run_bulk"),
-            path("<int:run_id>/live/", wrap(self.live_view), name="runs_run_live"),
+            *Opened(self).urls(wrap),
             path("<int:run_id>/cancel/", wrap(verbs.Cancel(self).view), name="runs_run_cancel"),
             path("<int:run_id>/retry/", wrap(verbs.Retry(self).view), name="runs_run_retry"),
             path("<int:run_id>/close/", wrap(verbs.Close(self).view), name="runs_run_close"),
@@ -192,18 +170,7 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         }
         return TemplateResponse(request, "admin/runs/run/page.html", context)
 
-    def live_view(self, request: HttpRequest, run_id: int) -> HttpResponseBase:
-        """What has changed since `?since=`: 204 for nothing, 286 with the last word of a run that has ended."""
-        run = self.run_or_404(request, run_id)
-        ended = run.status in RUN_ENDED
-        facts = {"Cache-Control": "no-store", "X-Read-At": timezone.localtime().strftime("%H:%M:%S")}
-        if not ended and request.GET.get("since") == str(run.version):
-            return HttpResponse(status=204, headers=facts)
-        context = page.context(run, request.user, request.GET)
-        status = STOP_POLLING if ended else 200
-        return TemplateResponse(request, "admin/runs/run/live.html", context, status=status, headers=facts)
-
 
 def runs_of(source_id: int) -> str:
     """The address of the list, filtered to one data source."""
-    return f"{reverse('admin:runs_run_changelist')}?{urlencode({'source__id__exact': source_id})}"
+    return f"{reverse('admin:runs_run_changelist')}?{urlencode({'source': source_id})}"

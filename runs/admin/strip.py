@@ -1,21 +1,25 @@
-"""The summary above the list of runs: what is at work, what has gone wrong lately, each a link to exactly those."""
+"""The summary above the list of runs: what is at work, what asks for attention, how the last days went; each a link."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import urlencode
 
 from django.db.models import Count, Min, Q
 from django.urls import reverse
+from django.utils.dateformat import format as formatted
 
 from runs.models import Run
+from runs.reading.days import OUTCOMES, last_days
 from runs.states import RUN_OPEN, RunStatus
-from runs.templatetags.headgate import words
+from runs.templatetags.headgate import plural, words
 
 DAY = timedelta(hours=24)
-LONGEST = timedelta(days=30)  # an index by the time of asking finds those that ended lately: none takes longer
+MOST_COUNTED: Final = 1_000
+BAR_WIDTH, BAR_GAP, BAR_HEIGHT = 24, 4, 48  # of the drawing of days
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +31,49 @@ class Counter:
     about: str
     address: str
     chosen: bool
+    loud: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One outcome of a day's bar, from `top` down."""
+
+    outcome: str
+    top: float
+    height: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One day: where its bar is, its parts, its numbers in the order of `OUTCOMES`, and the list of its runs."""
+
+    left: int
+    label: str
+    short: str
+    total: int
+    parts: Sequence[Part]
+    counts: Sequence[int]
+    address: str
+    chosen: bool
+
+    @property
+    def said(self) -> str:
+        told = [
+            f"{count:,} {word.lower()}" for count, word in zip(self.counts, OUTCOMES.values(), strict=True) if count
+        ]
+        return f"{self.label}: {plural(self.total, 'run')}" + (f" ({', '.join(told)})" if told else "")
 
 
 def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
-    """Three queries, by index, however many runs there are."""
-    here = {name: value for name, value in asked.items() if name != "p"}
+    """Four queries, by index and bounded, however many runs there are."""
+    here = {name: value for name, value in asked.items() if name not in ("p", "o")}
     found = Run.objects.filter(status__in=sorted(RUN_OPEN)).aggregate(
         running=Count("pk", filter=Q(status=RunStatus.RUNNING)),
         waiting=Count("pk", filter=Q(status=RunStatus.WAITING)),
         canceling=Count("pk", filter=Q(status=RunStatus.CANCELING)),
+        oldest=Min("pk"),
     )
-    ended = Run.objects.filter(created_at__gte=now - LONGEST, finished_at__gte=now - DAY).aggregate(
+    ended = Run.objects.filter(finished_at__gte=now - DAY).aggregate(
         failed=Count("pk", filter=Q(status=RunStatus.FAILED)),
         rejected=Count("pk", filter=Q(status=RunStatus.REJECTED)),
         completed=Count("pk", filter=Q(status=RunStatus.COMPLETED)),
@@ -46,9 +82,10 @@ def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
     lately = {"period": "ended24h"}
     of_day = "Ended in the last 24 hours"
     return [
+        _attention(here),
         _counter("running", found["running"], "Running", stopping, here, {}),
         _counter("waiting", found["waiting"], "Waiting to start", "For a worker", here, {}),
-        *_oldest(now),
+        *_oldest(found["oldest"], now),
         _counter("failed", ended["failed"], "Failed", of_day, here, lately),
         _counter("rejected", ended["rejected"], "Rejected", "In the last 24 hours", here, lately),
         _counter("completed", ended["completed"], "Completed", of_day, here, lately),
@@ -57,18 +94,65 @@ def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
 
 def _counter(name: str, count: int, word: str, about: str, here: Mapping[str, str], more: Mapping[str, str]) -> Counter:
     """`name` is the status that is counted."""
-    query = {"status__exact": name, **more}
+    query = {"status": name, **more}
     address = "?" + urlencode(query)
     return Counter(name=name, text=f"{count:,} {word}", about=about, address=address, chosen=query == here)
 
 
-def _oldest(now: datetime) -> list[Counter]:
+def _attention(here: Mapping[str, str]) -> Counter:
+    """The inbox: failed or warned, and nobody has said that they know."""
+    count = len(Run.objects.needing_attention().order_by("-pk").values_list("pk")[: MOST_COUNTED + 1])
+    query = {"attention": "needed"}
+    return Counter(
+        name="attention",
+        text=f"{min(count, MOST_COUNTED):,}{'+' if count > MOST_COUNTED else ''} Needs attention",
+        about="Failed or warned, not acknowledged" if count else "Nothing is left to look at",
+        address="?" + urlencode(query),
+        chosen=query == here,
+        loud=count > 0,
+    )
+
+
+def _oldest(pk: int | None, now: datetime) -> list[Counter]:
     """The run that has been open longest; it leads to its page."""
-    since = Run.objects.filter(status__in=sorted(RUN_OPEN)).aggregate(first=Min("pk"))["first"]
-    run = Run.objects.select_related("source").filter(pk=since).first() if since else None
+    run = Run.objects.select_related("source").filter(pk=pk).first() if pk else None
     if run is None:
         return []
     open_for = words(now - (run.started_at or run.created_at))
     address = reverse("admin:runs_run_change", args=[run.pk])
     text = f"Oldest open: run {run.pk}"
     return [Counter(name="oldest", text=text, about=f"{run.source.name}, {open_for}", address=address, chosen=False)]
+
+
+def bars(asked: Mapping[str, str], *, now: datetime) -> list[Bar]:
+    """The last days as bars: the tallest is as high as the drawing."""
+    days = last_days(now=now)
+    most = max((day.total for day in days), default=0)
+    drawn = []
+    for place, day in enumerate(days):
+        text = day.day.isoformat()
+        chosen = asked.get("from") == text and asked.get("to") == text
+        drawn.append(
+            Bar(
+                left=place * (BAR_WIDTH + BAR_GAP),
+                label=formatted(day.day, "D j M"),
+                short=str(day.day.day),
+                total=day.total,
+                parts=_parts(day.counts, most),
+                counts=list(day.counts.values()),
+                address="?" + urlencode({"from": text, "to": text}),
+                chosen=chosen,
+            )
+        )
+    return drawn
+
+
+def _parts(counts: Mapping[str, int], most: int) -> list[Part]:
+    """From the ground up. What is there at all is at least two pixels high, so that one failure among many is seen."""
+    parts, top = list[Part](), float(BAR_HEIGHT)
+    for outcome, count in counts.items():
+        if count:
+            height = max(count / most * BAR_HEIGHT, 2.0)
+            top -= height
+            parts.append(Part(outcome=outcome, top=round(max(top, 0.0), 1), height=round(height, 1)))
+    return parts

@@ -51,7 +51,7 @@ def test_every_status_is_listed_with_its_word_and_an_icon(admin):
 def test_runs_sort_by_urgency_and_not_by_alphabet(admin):
     runs = every_status()
 
-    page = admin.get(reverse("admin:runs_run_changelist"), {"o": "1"})
+    page = admin.get(reverse("admin:runs_run_changelist"), {"o": "state"})
 
     order = ("failed", "rejected", "canceling", "running", "waiting", "cancelled", "completed")
     assert runs_listed(page) == [runs[status].pk for status in order]
@@ -63,7 +63,7 @@ def test_runs_sort_by_how_long_they_took(admin):
         factories.run(source, started_at=now - timedelta(minutes=minutes), finished_at=now) for minutes in (60, 1, 10)
     )
 
-    page = admin.get(reverse("admin:runs_run_changelist"), {"o": "8"})
+    page = admin.get(reverse("admin:runs_run_changelist"), {"o": "took"})
 
     assert runs_listed(page) == [short.pk, middle.pk, long.pk]
 

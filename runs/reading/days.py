@@ -1,0 +1,54 @@
+"""How the runs of the last days went, day by day: what the bars above the list are drawn from. One bounded query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from django.db.models import Case, CharField, Count, F, Value, When
+from django.db.models.functions import TruncDate
+from django.utils import timezone
+
+from runs.models import Level, Run
+from runs.states import RUN_OPEN, RunStatus
+
+DAYS: Final = 14
+OUTCOMES: Final = {  # in the order that the bars are stacked in, from below
+    "completed": "Completed",
+    "warned": "With warnings",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "rejected": "Rejected",
+    "open": "At work",
+}
+_WARNED = When(status=RunStatus.COMPLETED, worst_level__gte=Level.WARNING, then=Value("warned"))
+_OPEN = When(status__in=sorted(RUN_OPEN), then=Value("open"))
+OUTCOME: Final = Case(_WARNED, _OPEN, default=F("status"), output_field=CharField())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """The runs that were asked for on one day, by their outcome; those of `OUTCOMES` that there are none of are 0."""
+
+    day: date
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def last_days(*, now: datetime, days: int = DAYS) -> Sequence[Day]:
+    """The last days, the oldest first and today last, those without a run too."""
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = midnight.date()
+    first = timezone.make_aware(datetime.combine(today - timedelta(days - 1), datetime.min.time()))
+    found = Run.objects.filter(created_at__gte=first).order_by()
+    grouped = found.values(day=TruncDate("created_at"), how=OUTCOME).annotate(count=Count("pk"))
+    counts = {(row["day"], row["how"]): row["count"] for row in grouped}
+    return [
+        Day(day=day, counts={outcome: counts.get((day, outcome), 0) for outcome in OUTCOMES})
+        for day in (today - timedelta(back) for back in range(days - 1, -1, -1))
+    ]
