@@ -180,6 +180,7 @@ CONVERSIONS = env.int("HEADGATE_CONVERSIONS", default=2)  # of one task at once
 KEEP_GENERATIONS = env.int("HEADGATE_KEEP_GENERATIONS", default=2)
 KEEP_STAGED_DAYS = env.int("HEADGATE_KEEP_STAGED_DAYS", default=7)
 ONE_RUN_AT_A_TIME = env.bool("HEADGATE_ONE_RUN_AT_A_TIME", default=False)  # over all sources, not per source
+DESTRUCTIVE_CONFIRM_ROWS = env.int("HEADGATE_DESTRUCTIVE_CONFIRM_ROWS", default=100_000)  # live rows; 0: always
 WORKER_THREADS = env.int("HEADGATE_WORKER_THREADS", default=3)
 SUPPORT_URL = env("HEADGATE_SUPPORT_URL", default="")
 

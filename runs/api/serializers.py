@@ -104,6 +104,12 @@ class TypeSerializer(serializers.Serializer[Any]):
         help_text="destructive fetches everything and replaces what is live; incremental adds what changed.",
     )
 
+    confirm = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="The source's name, where a destructive start replaces many live rows: `confirm` of a dry run.",
+    )
+
     @property
     def mode(self) -> RunMode:
         return RunMode(self.validated_data["type"])
@@ -182,12 +188,25 @@ class PastRunSerializer(serializers.Serializer[Any]):
 class LiveTableSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     row_count = serializers.IntegerField(allow_null=True, help_text="Rows that are live; null before the first load.")
-    live_at = serializers.DateTimeField(allow_null=True)
+    live_at = serializers.DateTimeField(allow_null=True, help_text="Since when these rows are live.")
+    replaced = serializers.BooleanField(help_text="Whether this run replaces the whole table.")
+
+
+class CallsSerializer(serializers.Serializer[Any]):
+    run_id = serializers.IntegerField()
+    call_count = serializers.IntegerField()
+    throttled_count = serializers.IntegerField(help_text="Answers of 429, or of 503 that said when to come again.")
+    waited_seconds = serializers.FloatField()
 
 
 class PastSerializer(serializers.Serializer[Any]):
     destructive = PastRunSerializer(many=True)
     incremental = PastRunSerializer(many=True)
+
+
+class MediansSerializer(serializers.Serializer[Any]):
+    destructive = serializers.FloatField(allow_null=True)
+    incremental = serializers.FloatField(allow_null=True)
 
 
 class PreflightSerializer(serializers.Serializer[Any]):
@@ -200,7 +219,14 @@ class PreflightSerializer(serializers.Serializer[Any]):
     refusal = serializers.CharField(help_text="Why it would not; else empty.")
     open_run = serializers.IntegerField(source="open_run.pk", allow_null=True, default=None)
     past = PastSerializer(help_text="The last completed runs of each type, newest first.")
+    medians = MediansSerializer(help_text="Of the seconds of these, by type; null where none is known.")
     tables = LiveTableSerializer(many=True, help_text="The tables of this source as they are live now.")
+    replaced_row_count = serializers.IntegerField(help_text="Live rows that the run replaces.")
+    trouble = serializers.CharField(help_text="Why its tables cannot be told; else empty.")
+    calls = CallsSerializer(allow_null=True, help_text="What the last run met at the source.")
+    workers = serializers.IntegerField(help_text="Processes that have worked within the last minute.")
+    schedule = serializers.CharField(help_text="When the next scheduled run begins.")
+    confirm = serializers.CharField(help_text="What the start must give as `confirm`; else empty.")
 
     def get_accepted(self, facts: Any) -> bool:
         return not facts.refusal

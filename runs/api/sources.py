@@ -16,7 +16,7 @@ from connectors.api.serializers import SourceSerializer
 from connectors.api.views import SourceViews
 from connectors.models import DataSource
 from runs.api.serializers import RunSerializer, TypeSerializer
-from runs.api.starting import DRY_RUN, may_start, start
+from runs.api.starting import START, may_start, start
 from runs.models import Run
 from runs.states import RUN_OPEN, RUN_WORDS, RunStatus
 
@@ -65,7 +65,7 @@ class SourceViewSet(SourceViews):
     def get_queryset(self) -> QuerySet[DataSource]:
         return with_runs(super().get_queryset())
 
-    @extend_schema(request=TypeSerializer, responses={201: RunSerializer}, parameters=[DRY_RUN])
+    @extend_schema(request=TypeSerializer, responses={201: RunSerializer}, parameters=START)
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: str) -> Response:
         """Start a run of this source, as POST /api/runs/ does."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +18,7 @@ from runs.api.reading import all_runs
 from runs.api.serializers import PreflightSerializer, RetryPlanSerializer, RunSerializer
 from runs.errors import Refused
 from runs.lifecycle import retrying
+from runs.lifecycle.keys import request_once
 from runs.lifecycle.starting import Asked, why_not_retry
 from runs.lifecycle.starting import request as request_run
 from runs.models import Run
@@ -34,6 +36,21 @@ RETRY_PLAN: Final = OpenApiParameter(
     "dry_run", bool, description="1 starts nothing and answers 200 with the plan of every choice."
 )
 
+KEY_HEADER: Final = "Idempotency-Key"
+LONGEST_KEY: Final = 200
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    KEY_HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="Sent again within 24 hours with the same source and type, it answers the same run; with others, 422.",
+)
+START: Final = [DRY_RUN, IDEMPOTENCY_KEY]
+
+
+class KeyReused(APIException):
+    status_code = 422
+    default_code = "key_reused"
+
 
 def may_start(request: Request) -> None:
     """Before the body is read: a person who may start nothing learns that first. Raises PermissionDenied."""
@@ -45,7 +62,9 @@ def start(request: Request, source: DataSource, mode: RunMode) -> Response:
     require(request, NEEDED[mode])
     if is_dry(request):
         return Response(PreflightSerializer(preflight.look(source, mode)).data)
-    run = request_run(source.pk, mode, asked=Asked(actor=request.user.get_username(), trigger="api"))
+    if missing := preflight.why_not_confirmed(source, mode, _typed(request)):
+        raise ValidationError({"confirm": [missing]})
+    run = _requested(request, source, mode)
     if run.status == RunStatus.REJECTED:
         raise Refused(
             f"Run {run.pk} was rejected: run {run.blocked_by_id} is still open. No table was changed.",
@@ -54,6 +73,27 @@ def start(request: Request, source: DataSource, mode: RunMode) -> Response:
             blocker_id=run.blocked_by_id,
         )
     return created(request, run.pk)
+
+
+def _typed(request: Request) -> str:
+    given = request.data.get("confirm", "") if isinstance(request.data, Mapping) else ""
+    return given if isinstance(given, str) else ""
+
+
+def _requested(request: Request, source: DataSource, mode: RunMode) -> Run:
+    """A new run, or the one that the same Idempotency-Key has made before."""
+    asked = Asked(actor=request.user.get_username(), trigger="api")
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return request_run(source.pk, mode, asked=asked)
+    if not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise ValidationError({KEY_HEADER: [f"A key is 1 to {LONGEST_KEY} printable characters, like a UUID."]})
+    try:
+        return request_once(key, source.pk, mode, asked=asked)[0]
+    except Refused as refused:
+        if refused.code == "key_reused":
+            raise KeyReused(refused.message) from refused
+        raise
 
 
 def retry_plan(old: Run) -> Response:

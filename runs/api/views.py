@@ -27,7 +27,7 @@ from runs.api.serializers import (
     RunSerializer,
     StartSerializer,
 )
-from runs.api.starting import DRY_RUN, NEEDED, RETRY_PLAN, created, is_dry, may_start, retry_plan, start
+from runs.api.starting import NEEDED, RETRY_PLAN, START, created, is_dry, may_start, retry_plan, start
 from runs.lifecycle import ending, starting
 from runs.lifecycle.starting import Asked
 from runs.models import DataLoad, Run
@@ -57,9 +57,10 @@ class RunViewSet(ApiView[Run], viewsets.ReadOnlyModelViewSet[Run]):
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "now": timezone.now()}
 
-    @extend_schema(request=StartSerializer, responses={201: RunSerializer}, parameters=[DRY_RUN])
+    @extend_schema(request=StartSerializer, responses={201: RunSerializer}, parameters=START)
     def create(self, request: Request) -> Response:
-        """Start a run. 409 when another run of the source is open: the rejected run is kept, and named with it."""
+        """Start a run. 409 when another run of the source is open: the rejected run is kept, and named with it.
+        Send an Idempotency-Key to be able to ask again after an answer was lost."""
         may_start(request)
         asked = StartSerializer(data=request.data)
         asked.is_valid(raise_exception=True)

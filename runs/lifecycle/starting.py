@@ -40,7 +40,7 @@ def request(source_id: int, mode: RunMode, *, asked: Asked) -> Run:
     """Ask for a run. Answers an accepted one (waiting, its first tasks queued) or a rejected one, which is kept and
     names the run that was in its way. Raises Refused for a disabled source, ManifestError for a broken one."""
     with transaction.atomic():
-        source = _lock_source(source_id)
+        source = lock_source(source_id)
         return _accept(source, mode, asked=asked) or _reject(source, mode, asked=asked)
 
 
@@ -52,7 +52,7 @@ def retry(run_id: int, *, asked: Asked, choice: Choice = Choice.FAILED) -> Run:
     """
     with transaction.atomic():
         old = Run.objects.get(pk=run_id)
-        source = _lock_source(old.source_id)
+        source = lock_source(old.source_id)
         old = Run.objects.get(pk=run_id)
         if reason := why_not_retry(old) or retrying.why_not(choice, old):
             raise reason
@@ -95,7 +95,8 @@ def _busy(run: Run, blocker: Run | None = None) -> Refused:
     )
 
 
-def _lock_source(source_id: int) -> DataSource:
+def lock_source(source_id: int) -> DataSource:
+    """The source, locked until the transaction ends. Raises Refused for a disabled one."""
     # The connector is read apart: FOR UPDATE would lock its row too, and with it every other source of its kind.
     source = DataSource.objects.select_for_update(no_key=True).get(pk=source_id)
     if not source.enabled:

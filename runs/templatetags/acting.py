@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -10,6 +12,7 @@ from django.urls import reverse
 from runs.models import Run
 from runs.reading.care import Care, care_of
 from runs.reading.handover import handover
+from runs.templatetags.headgate import NOTHING, brief
 
 register = template.Library()
 
@@ -25,6 +28,18 @@ def handover_text(context: Any, run: Run) -> str:
     """The run in Markdown, with the whole address of its page."""
     address = context["request"].build_absolute_uri(reverse("admin:runs_run_change", args=[run.pk]))
     return handover(run, address=address)
+
+
+@register.filter
+def seconds_words(value: float | None) -> str:
+    """Seconds as a duration: "3 min 05 s"."""
+    return NOTHING if value is None else brief(timedelta(seconds=value))
+
+
+@register.filter
+def of_key(found: Mapping[str, Any], key: str) -> Any:
+    """What a mapping holds under a key that is known only in the template."""
+    return found.get(key)
 
 
 @register.filter

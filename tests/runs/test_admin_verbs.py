@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from connectors.models import ConfigRevision, DataSource
 from ingestion.models import Dataset
-from runs.models import Run
+from runs import preflight
+from runs.models import Run, Sweep
 from runs.states import RunMode, RunStatus, TaskStatus
 from tests import factories
 
@@ -212,9 +213,63 @@ def test_a_destructive_run_asks_first_with_tables_and_live_rows(admin):
     assert "not there yet" in page
     assert not Run.objects.exists()
 
-    admin.post(start(source), {"mode": "destructive", "confirmed": "yes"})
+    admin.post(start(source), {"mode": "destructive", "confirmed": "yes", "confirm": "Small"})
 
     assert Run.objects.get().mode == RunMode.DESTRUCTIVE
+
+
+@pytest.mark.parametrize(("threshold", "rows", "asked"), [(100, 100, False), (100, 101, True), (0, 0, True)])
+def test_many_live_rows_are_replaced_only_when_the_sources_name_is_typed(admin, settings, threshold, rows, asked):
+    settings.DESTRUCTIVE_CONFIRM_ROWS = threshold
+    source = factories.source()
+    Dataset.objects.create(namespace="small", name="surveys", source_name="surveys", live_rows=rows)
+    Dataset.objects.create(namespace="small", name="somebody_elses", live_rows=1_000_000)  # stays, so it does not count
+
+    page = admin.get(start(source)).content.decode()
+    answers = [
+        admin.post(start(source), {"mode": "destructive", "confirmed": "yes", "confirm": typed})
+        for typed in ("", "small", "Smal")
+    ]
+
+    assert ('name="confirm"' in page) is asked
+    if asked:
+        assert all("give the name of the data source exactly as it is: “Small”" in a.content.decode() for a in answers)
+        assert not Run.objects.exists()
+        admin.post(start(source), {"mode": "destructive", "confirmed": "yes", "confirm": " Small "})
+    assert Run.objects.exclude(status=RunStatus.REJECTED).count() == 1
+
+
+def test_the_page_that_asks_tells_all_there_is_to_know(admin):
+    source = factories.source()
+    for seconds in (10, 20, 60):
+        ended = timezone.now() - timedelta(hours=seconds)
+        took = {"started_at": ended - timedelta(seconds=seconds), "finished_at": ended}
+        last = factories.run(source, mode=RunMode.DESTRUCTIVE, call_count=31, **took)
+    factories.task(last, throttled_count=2, waited_seconds=75)
+    running = factories.open_run(source)
+
+    page = admin.get(start(source)).content.decode()
+
+    assert "median 20\N{NO-BREAK SPACE}s" in page
+    assert "31 calls" in page
+    assert "asked to wait 2 times, 1\N{NO-BREAK SPACE}min\N{NO-BREAK SPACE}15\N{NO-BREAK SPACE}s in all" in page
+    assert f'<a class="hg-link" href="{verb("change", running)}">Run {running.pk}</a>' in page
+    assert "<dd>No schedule</dd>" in page
+    assert "Workers seen in the last minute</dt><dd>0" in page
+
+
+def test_workers_are_seen_by_their_leases_and_by_what_they_ended_lately(settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    run, now = factories.open_run(), timezone.now()
+    factories.task(run, status=TaskStatus.RUNNING, worker="one:7/a", lease_until=now + timedelta(seconds=30))
+    factories.task(run, status=TaskStatus.RUNNING, worker="dead:7/a", lease_until=now - timedelta(seconds=1))
+    factories.task(run, worker="two:7/a", finished_at=now - timedelta(seconds=10))
+    factories.task(run, worker="old:7/a", finished_at=now - timedelta(minutes=2))
+    Sweep.objects.create(name="sweeper:9", at=now)
+
+    assert preflight.workers_seen() == {"one:7", "two:7"}
+    settings.REDIS_URL = ""
+    assert preflight.workers_seen() == {"one:7", "two:7", "sweeper:9"}
 
 
 def test_a_get_never_starts_a_run(admin):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from connectors.models import Connector
 from ingestion.models import Dataset
-from runs.models import Event, Run
+from runs.models import Event, Run, StartKey
 from runs.states import RunMode, RunStatus, TaskStatus
 from tests import factories as make
 
@@ -103,7 +103,9 @@ def test_a_person_who_may_start_nothing_learns_that_before_the_body_is_read():
 
 def test_a_dry_run_tells_what_is_live_and_how_long_it_takes_and_starts_nothing():
     source = make.source()
-    Dataset.objects.create(namespace="small", name="surveys", live_rows=120, live_at=timezone.now())
+    Dataset.objects.create(
+        namespace="small", name="surveys", source_name="surveys", live_rows=120, live_at=timezone.now()
+    )
     Dataset.objects.create(namespace="other", name="airlines", live_rows=7)
     slow = make.run(source, mode=RunMode.DESTRUCTIVE, row_count=5)
     make.failed_run(source)
@@ -115,7 +117,10 @@ def test_a_dry_run_tells_what_is_live_and_how_long_it_takes_and_starts_nothing()
     assert (facts["accepted"], facts["refusal"], facts["open_run"]) == (True, "", None)
     assert [(past["run_id"], past["seconds"]) for past in facts["past"]["destructive"]] == [(slow.pk, 300)]
     assert facts["past"]["incremental"] == []
-    assert [(table["name"], table["row_count"]) for table in facts["tables"]] == [("surveys", 120)]
+    tables = [(table["name"], table["row_count"], table["replaced"]) for table in facts["tables"]]
+    assert tables == [("surveys", 120, True), ("responses", None, True)]
+    assert (facts["medians"], facts["calls"]) == ({"destructive": 300, "incremental": None}, None)
+    assert (facts["workers"], facts["schedule"], facts["confirm"]) == (0, "No schedule", "")
     assert Run.objects.count() == 2
 
 
@@ -147,6 +152,86 @@ def test_a_dry_run_that_is_neither_yes_nor_no_starts_nothing():
 
     refusal(post(make.caller(START), "runs/?dry_run=maybe", source=source.pk, type="incremental"), "invalid", 400)
 
+    assert not Run.objects.exists()
+
+
+def test_a_start_that_replaces_many_rows_needs_the_sources_name_and_says_how(settings):
+    settings.DESTRUCTIVE_CONFIRM_ROWS = 100
+    source = make.source()
+    Dataset.objects.create(namespace="small", name="surveys", source_name="surveys", live_rows=101)
+    anna, asked = make.caller(DESTROY), {"source": source.pk, "type": "destructive"}
+
+    dry = post(anna, "runs/?dry_run=1", **asked).json()
+    refused = [post(anna, "runs/", **asked, **more) for more in ({}, {"confirm": "small"}, {"confirm": ""})]
+
+    assert (dry["confirm"], dry["replaced_row_count"]) == ("Small", 101)
+    for answer in refused:
+        error = refusal(answer, "invalid", 400)["errors"][0]
+        assert error["field"] == "confirm"
+        assert "replaces 101 live rows" in error["message"]
+        assert "“Small”" in error["message"]
+    assert not Run.objects.exists()
+    assert post(anna, "runs/", **asked, confirm=dry["confirm"]).status_code == 201
+
+
+def test_an_incremental_start_needs_no_confirmation(settings):
+    settings.DESTRUCTIVE_CONFIRM_ROWS = 0
+
+    assert post(make.caller(START), "runs/", source=make.source().pk, type="incremental").status_code == 201
+
+
+def keyed(client, key, **body):
+    return client.post("/api/runs/", body, format="json", headers={"Idempotency-Key": key})
+
+
+def test_the_same_key_and_body_answer_the_same_run():
+    anna, body = make.caller(START), {"source": make.source().pk, "type": "incremental"}
+
+    first, again = keyed(anna, "a-1", **body), keyed(anna, "a-1", **body)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"]
+    assert Run.objects.count() == 1
+
+
+def test_the_same_key_with_another_body_is_refused_and_starts_nothing():
+    anna = make.caller(START)
+    keyed(anna, "a-1", source=make.source().pk, type="incremental")
+
+    answer = keyed(anna, "a-1", source=make.source("Other").pk, type="incremental")
+
+    assert "use a new key for a new run" in refusal(answer, "key_reused", 422)["detail"]
+    assert Run.objects.count() == 1
+
+
+def test_a_key_is_its_senders_own_and_lasts_a_day():
+    source, other = make.source(), make.source("Other")
+    anna, ben = make.caller(START), make.caller(START, name="ben")
+    first = keyed(anna, "a-1", source=source.pk, type="incremental").json()["id"]
+
+    assert keyed(ben, "a-1", source=other.pk, type="incremental").json()["id"] != first
+    StartKey.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    later = keyed(anna, "a-1", source=other.pk, type="incremental")
+
+    assert (later.status_code, StartKey.objects.count()) == (409, 1)
+    assert later.json()["code"] == "rejected"
+
+
+def test_a_rejected_start_is_rejected_again_by_its_key_and_not_a_second_time():
+    blocker = make.open_run()
+    anna, body = make.caller(START), {"source": blocker.source_id, "type": "incremental"}
+
+    first, again = keyed(anna, "k", **body), keyed(anna, "k", **body)
+
+    assert refusal(first, "rejected")["run_id"] == refusal(again, "rejected")["run_id"]
+    assert Run.objects.filter(status=RunStatus.REJECTED).count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "tab\t"])
+def test_a_key_that_is_none_is_refused_with_how_it_should_look(key):
+    answer = keyed(make.caller(START), key, source=make.source().pk, type="incremental")
+
+    assert refusal(answer, "invalid", 400)["errors"][0]["field"] == "Idempotency-Key"
     assert not Run.objects.exists()
 
 
