@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db.models import F
 
 from ingestion import lifecycle
-from ingestion.errors import DiskFull
+from ingestion.errors import DataFault, DiskFull
 from ingestion.formats import convert
 from ingestion.formats.base import ConvertedPart, TableSpec
 from ingestion.formats.duck import Ducks
@@ -143,9 +143,21 @@ class Writer:
                 folder=self._folder_of(number),
                 ducks=self._ducks,
             )
+            self._check_count(spool, converted)
             parts = tuple(self._put(by_table[part.table], part, number) for part in converted)
         spool.path.unlink()
         return Flushed(parts=parts, pages=tuple(spool.pages), label=self.label, number=number)
+
+    def _check_count(self, spool: _Spool, converted: Sequence[ConvertedPart]) -> None:
+        """The first link of the count chain: every record that the pages held has come out of the spool."""
+        main = self.destinations[0].spec.name  # the records themselves; other tables are of what they hold
+        answered = sum(page.count for page in spool.pages)
+        found = sum(part.extracted for part in converted if part.table == main)
+        if found != answered:
+            raise DataFault(
+                f"The source answered {answered:,} records for table {main}, but {found:,} were there to be staged.",
+                advice="Retry the run; if it happens again, check this machine's disk and send support the run id.",
+            )
 
     def _folder_of(self, number: int) -> Path:
         folder = self.folder / str(number)
