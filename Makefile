@@ -1,5 +1,5 @@
 # Thin doors over .ci/bootstrap, which makes .venv from the lock; nothing here needs root or a running server.
-.PHONY: help demo test lint test-long test-browser test-fuzz bench serve work sweep lock pictures
+.PHONY: help demo test lint test-long chaos test-browser test-fuzz bench serve work sweep lock pictures
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/  —/'
@@ -17,6 +17,8 @@ pictures:        ## the pictures of the README, taken anew
 	@HEADGATE_TEST_DATABASE=sqlite .ci/bootstrap --test -m tests.browser.pictures
 test-fuzz:       ## requests made from the description of the batch API, others each time (FUZZ=300 for each operation)
 	@FUZZ=$${FUZZ:-300} .ci/bootstrap --test -m pytest tests/clients/test_description.py $(ARGS)
+chaos:           ## faults injected into running houses, and the builds that must be caught (ARGS="R5 --seed 1")
+	@.ci/bootstrap --test -m tests.chaos $(ARGS)
 bench:           ## the benchmarks, as ratios within one run
 	@.ci/bootstrap --test -m benchmarks $(ARGS)
 serve:           ## the admin, workers and the sweeper in one process
