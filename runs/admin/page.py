@@ -13,8 +13,11 @@ from runs.admin.buttons import buttons
 from runs.admin.panels import panel
 from runs.admin.view import TABS, View
 from runs.models import Level, Run
+from runs.reading.calls import quota_until
 from runs.reading.durations import Band, band_of, last_good, longer_than, outlook, usual
 from runs.reading.failures import failure_of, first_failure
+from runs.reading.freshness import poll_seconds
+from runs.reading.quick import quick_of
 from runs.reading.stages import Stage, stages_of
 from runs.states import KIND_WORDS, RUN_OPEN, RunStatus
 from runs.templatetags.headgate import number, words
@@ -28,11 +31,14 @@ def context(run: Run, user: Any, query: Mapping[str, str]) -> dict[str, Any]:
     stages = stages_of(run)
     failed, band = first_failure(run), band_of(run)
     raw = user.has_perm("runs.view_raw_data")
+    earlier = Run.objects.filter(source=run.source_id, pk__lt=run.pk).order_by("-pk")
+    previous = earlier.only("pk", "config_id").first()
     return {
         "run": run,
         "now": now,
         "view": view,
         "live": run.status in RUN_OPEN,
+        "poll": poll_seconds(run, now=now),
         "sentence": sentence(run, stages, band, now=now),
         "failure": failure_of(run, failed, raw=raw),
         "warned": run.status == RunStatus.COMPLETED and run.worst_level >= Level.WARNING,
@@ -40,10 +46,13 @@ def context(run: Run, user: Any, query: Mapping[str, str]) -> dict[str, Any]:
         "band": band_words(run, band, now=now),
         "silent": sum(stage.silent for stage in stages),
         "buttons": buttons(run, user, now=now),
-        "previous": Run.objects.filter(source=run.source_id, pk__lt=run.pk).order_by("-pk").only("pk").first(),
+        "quick": quick_of(run, before=previous, now=now),
+        "waiting_until": quota_until(run) if run.status in RUN_OPEN else None,
+        "previous": previous,
         "next": Run.objects.filter(source=run.source_id, pk__gt=run.pk).order_by("pk").only("pk").first(),
         "tabs": tabs(run, view),
         "raw": raw,
+        "may_see_configuration": user.has_perm("connectors.view_datasource"),
         "support_url": settings.SUPPORT_URL,
         "panel_template": f"admin/runs/run/{view.tab}.html",
         **panel(run, view, failed),

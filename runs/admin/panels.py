@@ -1,6 +1,6 @@
-"""The panels of a run's page: tasks, tables, messages, history. Each asks a fixed number of queries."""
+"""The panels of a run's page: tasks, tables, messages, history; those for engineers are in `inside`. Each asks a fixed
+number of queries."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
 
 from ingestion.models import Batch
+from runs.admin.inside import INSIDE
 from runs.admin.view import View
 from runs.models import Event, Message, Run, TableLoad, Task
 from runs.reading.chains import Chain, chains_of
@@ -17,6 +18,7 @@ from runs.reading.grouping import groups_of
 from runs.reading.stages import SILENT
 from runs.reading.timeline import Scale, lanes_of
 from runs.search import matching, rule_that_matched
+from runs.stages.telling import change_words
 from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, TaskStatus
 
 TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE, LANES_PER_PAGE = 100, 100, 200, 50
@@ -62,7 +64,7 @@ class TableRow:
 
 def panel(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
     """What the open tab shows, for its template."""
-    builders = {"tables": _tables, "timeline": _timeline, "messages": _messages, "history": _history}
+    builders = {"tables": _tables, "timeline": _timeline, "messages": _messages, "history": _history, **INSIDE}
     return builders[view.tab](run, view) if view.tab in builders else _tasks(run, view, first_failure)
 
 
@@ -90,7 +92,7 @@ def _task_row(task: Any, view: View, first_failure: int) -> TaskRow:
 
 def _tables(run: Run, view: View) -> dict[str, Any]:
     chains = chains_of(run)
-    rows = [TableRow(chain=chain, changes=tuple(in_words(chain.batch.changes))) for chain in chains.rows]
+    rows = [TableRow(chain=chain, changes=tuple(map(change_words, chain.batch.changes))) for chain in chains.rows]
     return {"rows": rows, "compared_with": chains.compared_with}
 
 
@@ -104,18 +106,6 @@ def _timeline(run: Run, view: View) -> dict[str, Any]:
     ticks = [(place, about(passed)) for place, passed in scale.ticks()]
     placed = [(number * LANE_HEIGHT, lane) for number, lane in enumerate(lanes)]
     return {"lanes": placed, "page": page, "ticks": ticks, "height": height, "scale": scale}
-
-
-def in_words(changes: Iterable[dict[str, Any]]) -> Iterable[str]:
-    """Changes of columns as sentences without a verb: "new: origin (text)"."""
-    for change in changes:
-        column, before, after = (str(change.get(key) or "") for key in ("column", "before", "after"))
-        if change.get("kind") == "widened":
-            yield f"wider: {column} ({before} → {after})"
-        elif change.get("kind") == "added":
-            yield f"new: {column} ({after})" if after else f"new: {column}"
-        else:
-            yield f"{change.get('kind')}: {column}"
 
 
 def _messages(run: Run, view: View) -> dict[str, Any]:

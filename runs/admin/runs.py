@@ -23,7 +23,6 @@ from runs.admin.strip import bars, counters
 from runs.models import Run
 from runs.reading.days import OUTCOMES
 from runs.search import runs_with_status
-from runs.states import RUN_ENDED
 
 STATUS_LETTERS = 3  # as many letters of a status name it in a search
 FILTER_NAMES = (*(name for spec in RUN_FILTERS for name in (spec.parameter_name, *spec.also)), "from", "to")

@@ -8,7 +8,19 @@ from urllib.parse import urlencode
 
 from runs.states import TaskKind
 
-TABS = {"tasks": "Tasks", "tables": "Tables", "timeline": "Timeline", "messages": "Messages", "history": "History"}
+TABS = {
+    "tasks": "Tasks",
+    "tables": "Tables",
+    "timeline": "Timeline",
+    "messages": "Messages",
+    "log": "Log",
+    "changes": "Schema changes",
+    "calls": "API calls",
+    "files": "Files",
+    "configuration": "Configuration",
+    "history": "History",
+}
+LEVELS = frozenset({1, 2, 3})
 FINGERPRINT = re.compile("[0-9a-f]{32}")
 KINDS = frozenset(str(kind) for kind in TaskKind)
 
@@ -24,6 +36,11 @@ class View:
     tables: int = 0  # the task whose tables are shown
     messages: int = 0  # the task whose messages are shown
     group: str = ""  # the fingerprint whose messages are shown one by one
+    level: int = 0  # of the log: this one and worse
+    task: int = 0  # of the log: of this task alone
+    find: str = ""  # of the log: lines with this text
+    wrap: str = ""  # "no": long lines of the log run on
+    follow: str = ""  # "yes": the log stays at its end
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Self:
@@ -31,12 +48,17 @@ class View:
         kinds = [kind for kind in query.get("kind", "").split(",") if kind in KINDS]
         return cls(
             tab=query.get("tab", "") if query.get("tab") in TABS else "tasks",
-            q=query.get("q", "").replace("\0", "").strip()[:200],  # Postgres refuses NUL in text
+            q=_text(query, "q"),
             kind=",".join(kinds),
             page=max(_whole(query.get("page", "")), 1),
             tables=_whole(query.get("tables", "")),
             messages=_whole(query.get("messages", "")),
             group=group if FINGERPRINT.fullmatch(group) else "",
+            level=level if (level := _whole(query.get("level", ""))) in LEVELS else 0,
+            task=_whole(query.get("task", "")),
+            find=_text(query, "find"),
+            wrap="no" if query.get("wrap") == "no" else "",
+            follow="yes" if query.get("follow") == "yes" else "",
         )
 
     @property
@@ -51,6 +73,10 @@ class View:
     def link(self, **changes: Any) -> str:
         """The address of the same page with these things changed."""
         return "?" + urlencode(replace(self, **changes).fields())
+
+
+def _text(query: Mapping[str, str], name: str) -> str:
+    return query.get(name, "").replace("\0", "").strip()[:200]  # Postgres refuses NUL in text
 
 
 def _whole(text: str) -> int:

@@ -33,9 +33,13 @@ def test_lines_of_a_checkpoint_that_failed_wait_for_the_next_one():
     task, log = factories.task(factories.open_run()), Lines()
     log.info("page", "Page 1")
 
-    with pytest.raises(ZeroDivisionError), log.taken() as lines, transaction.atomic():
-        runlog.write(task.run, task, 1, lines)
-        raise ZeroDivisionError
+    def checkpoint_that_fails() -> None:
+        with log.taken() as lines, transaction.atomic():
+            runlog.write(task.run, task, 1, lines)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        checkpoint_that_fails()
     log.info("page", "Page 2")
     runlog.keep(log, task, 1)
 

@@ -15,9 +15,9 @@
 
   function tick() {
     for (const element of document.querySelectorAll("[data-seconds]")) {
-      if (!born.has(element)) born.set(element, performance.now());
-      const passed = Math.floor((performance.now() - born.get(element)) / 1000);
-      element.textContent = words(Number(element.dataset.seconds) + passed);
+      const told = element.dataset.seconds; // the server may tell anew
+      if (born.get(element)?.told !== told) born.set(element, { told, at: performance.now() });
+      element.textContent = words(Number(told) + Math.floor((performance.now() - born.get(element).at) / 1000));
     }
   }
 
@@ -33,7 +33,7 @@
 
   async function copy(button) {
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      await navigator.clipboard.writeText(button.dataset.copy ?? new URL(button.dataset.copyAddress + window.location.search, window.location.href).href);
     } catch {
       return; // without the right to write to the clipboard the id can still be selected
     }
@@ -43,7 +43,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-copy]");
+    const button = event.target.closest("[data-copy], [data-copy-address]");
     if (button) copy(button);
     for (const open of document.querySelectorAll("details.hg-filter[open], details.hg-menu[open]")) {
       if (!open.contains(event.target)) open.open = false;

@@ -1,0 +1,21 @@
+"""How the page of a run says times of log lines and lengths in seconds."""
+
+from datetime import datetime, timedelta
+
+from django import template
+
+from runs.templatetags.headgate import brief
+
+register = template.Library()
+
+
+@register.filter
+def millis(value: datetime) -> str:
+    """ "14:02:11.042", in UTC as the log has it."""
+    return f"{value:%H:%M:%S}.{value.microsecond // 1000:03d}"
+
+
+@register.filter
+def seconds(value: float) -> str:
+    """A length that may be none, or very short: "0 s", "0.3 s", "2 min 05 s"."""
+    return brief(timedelta(seconds=value)) if value >= 0.05 else "0\u00a0s"
