@@ -58,7 +58,7 @@ UNFOLD: dict[str, Any] = {
             hue=240,
         )
     },
-    "COMMAND": {"search_models": ["runs.run", "connectors.datasource", "ingestion.batch"]},
+    "COMMAND": {"search_callback": "runs.admin.going.results"},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
