@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
 from django.conf import settings
@@ -23,7 +24,7 @@ from runs.lifecycle.allowing import missing_right
 from runs.lifecycle.retrying import Choice
 from runs.models import Run
 from runs.states import RUN_WORDS, RunStatus
-from runs.templatetags.headgate import exact
+from runs.templatetags.headgate import exact, plural
 
 REFUSALS = (Refused, ManifestError, SourceError)
 
@@ -114,9 +115,15 @@ class Cancel(Verb):
 
     def points(self, run: Run) -> list[tuple[str, str]]:
         days = settings.KEEP_STAGED_DAYS
+        until = timezone.localdate() + timedelta(days=days)
+        staged = f"{plural(run.row_count, 'row')} staged so far" if run.row_count else "What has been staged so far"
+        are = "are" if run.row_count > 1 else "is"
         return [
             ("shield", "Nothing goes live: no table is changed, and what is live now stays as it is."),
-            ("inventory_2", f"What has been staged so far is kept for {days} days, so that a retry can use it."),
+            (
+                "inventory_2",
+                f"{staged} {are} kept for {days} days, until {until:%d %b %Y}, so that a retry can use it.",
+            ),
             ("stop_circle", "Tasks at work stop at their next page or file. Until then the run is “Canceling …”."),
             ("replay", "A cancelled run can be retried while it is the newest of its data source."),
         ]

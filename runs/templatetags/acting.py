@@ -8,10 +8,12 @@ from typing import Any
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 
 from runs.models import Run
 from runs.reading.care import Care, care_of
 from runs.reading.handover import handover
+from runs.reading.stopping import Stopping, stopping
 from runs.templatetags.headgate import NOTHING, brief
 
 register = template.Library()
@@ -28,6 +30,12 @@ def handover_text(context: Any, run: Run) -> str:
     """The run in Markdown, with the whole address of its page."""
     address = context["request"].build_absolute_uri(reverse("admin:runs_run_change", args=[run.pk]))
     return handover(run, address=address)
+
+
+@register.simple_tag
+def stopping_of(run: Run) -> Stopping | None:
+    """How far the cancel of the run has come; None where none was asked."""
+    return stopping(run, now=timezone.now())
 
 
 @register.filter

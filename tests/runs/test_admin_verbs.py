@@ -49,7 +49,8 @@ def test_cancel_asks_first_and_changes_nothing_by_asking(admin):
     page = admin.get(verb("cancel", run)).content.decode()
 
     assert "Nothing goes live" in page
-    assert "kept for 7 days" in page
+    until = timezone.localdate() + timedelta(days=7)
+    assert f"kept for 7 days, until {until:%d %b %Y}" in page
     assert 'name="csrfmiddlewaretoken"' in page
     assert Run.objects.get(pk=run.pk).status == RunStatus.RUNNING
 
@@ -75,6 +76,22 @@ def test_a_second_cancel_changes_nothing_and_says_who_asked_and_when(admin):
     assert Run.objects.filter(pk=run.pk).values().get() == before
     assert "bert asked for this already at" in said(answer)
     assert run.cancel_requested_at.strftime("%H:%M:%S") in said(answer)
+
+
+def test_the_page_of_a_canceling_run_tells_who_asked_what_stopped_and_when_force_may_be_used(admin):
+    asked = timezone.now() - timedelta(seconds=50)
+    run = factories.canceling_run(by="bert", cancel_requested_at=asked, task_count=9, ended_task_count=7)
+    for name in ("Surveys", "Responses"):
+        factories.task(run, name, status=TaskStatus.RUNNING)
+
+    early = admin.get(verb("change", run)).content.decode()
+    Run.objects.filter(pk=run.pk).update(cancel_requested_at=asked - timedelta(minutes=3))
+    late = admin.get(verb("change", run)).content.decode()
+
+    assert f"bert asked to cancel at {asked:%d %b %Y %H:%M:%S} UTC" in early
+    assert "7 of 9 tasks stopped. Still at work: Surveys, Responses." in early
+    assert "It can be forced closed in 2\N{NO-BREAK SPACE}min" in early
+    assert "It can be forced closed now, by whoever has the right to" in late
 
 
 def test_a_cancel_that_comes_too_late_says_so(admin):

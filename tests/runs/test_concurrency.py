@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from django.db import connection, connections
+from django.db import IntegrityError, connections
 
 from runs.errors import Refused
-from runs.lifecycle import ending, starting, working
+from runs.lifecycle import caring, ending, starting, working
+from runs.lifecycle.keys import request_once
 from runs.lifecycle.starting import Asked
 from runs.lifecycle.working import Outcome
 from runs.models import Event, Run, Task
@@ -18,7 +19,9 @@ from tests.sources import small_source
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time: nothing to race"),
+    pytest.mark.skipif(
+        "connections['default'].vendor != 'postgresql'", reason="SQLite has one writer at a time: nothing to race"
+    ),
 ]
 ANNA = Asked(actor="anna", trigger="api")
 THREADS = 20
@@ -54,15 +57,11 @@ def test_of_500_concurrent_starts_one_is_active_and_499_are_rejected():
 
 def test_the_constraint_alone_keeps_a_second_open_run_out():
     run = starting.request(small_source().pk, RunMode.DESTRUCTIVE, asked=ANNA)
-    with connection.cursor() as cursor, pytest.raises(Exception, match="one_open_run_per_source"):
-        cursor.execute(
-            "insert into runs_run (source_id, config_id, load_id, mode, status, open_key, trigger, requested_by,"
-            " phase, pending, cancel_requested_by, fault, outcome, version, task_count, ended_task_count,"
-            " row_count, call_count, message_count, worst_level)"
-            " select source_id, config_id, load_id, mode, 'canceling', open_key,"
-            " '', '', phase, 0, '', '', '', 0, 0, 0, 0, 0, 0, 0 from runs_run where id = %s",
-            [run.pk],
-        )
+    second = Run.objects.get(pk=run.pk)
+    second.pk, second.status = None, RunStatus.CANCELING
+
+    with pytest.raises(IntegrityError, match="one_open_run_per_source"):
+        Run.objects.bulk_create([second])
 
 
 def test_of_200_concurrent_cancels_one_moves_the_run():
@@ -84,6 +83,34 @@ def test_of_20_concurrent_retries_one_makes_a_run():
 
     assert sum(isinstance(answer, Run) for answer in answers) == 1
     assert Run.objects.filter(retry_of=run).count() == 1
+
+
+def test_of_20_concurrent_starts_with_one_key_all_get_the_same_run():
+    source = small_source()
+
+    answers = at_once(20, lambda _: request_once("k", source.pk, RunMode.DESTRUCTIVE, asked=ANNA))
+
+    assert len({run.pk for run, _ in answers}) == Run.objects.count() == 1
+    assert sum(made for _, made in answers) == 1
+
+
+def test_one_key_for_two_sources_at_once_makes_one_run():
+    sources = [small_source(f"Source {number}") for number in range(8)]
+
+    answers = at_once(8, lambda number: request_once("k", sources[number].pk, RunMode.DESTRUCTIVE, asked=ANNA))
+
+    assert Run.objects.count() == 1
+    assert Counter(getattr(answer, "code", "made") for answer in answers) == {"made": 1, "key_reused": 7}
+
+
+def test_of_20_concurrent_acknowledgements_one_is_the_first():
+    run = starting.request(small_source().pk, RunMode.DESTRUCTIVE, asked=ANNA)
+    ending.close(run.pk, None, actor="anna", reason="to be acknowledged")
+
+    answers = at_once(20, lambda number: caring.acknowledge(run.pk, actor=f"person {number}"))
+
+    assert sum(answer.first for answer in answers) == 1
+    assert len({answer.run.acknowledged_by for answer in answers}) == 1
 
 
 def test_the_same_message_five_times_is_one_claim():
