@@ -1,15 +1,30 @@
-"""The search over tasks: five rules, defined once for the pages and the API. Reads only."""
+"""The search over tasks: five rules and a few operators, defined once for the pages and the API. Reads only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Now
 
 from runs.models import Message, TableLoad, Task
-from runs.states import RUN_WORDS, TASK_WORDS, RunStatus, TaskStatus
+from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, RunStatus, TaskStatus
 
 # Every spelling that people type. Tasks have one word for both, so both find it.
 RUN_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -20,14 +35,21 @@ TASK_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     TaskStatus.CANCELLED: ("canceled", "canceling", "cancelling"),
 }
 RULES: Final[tuple[str, ...]] = ("acronym", "name", "status", "table", "message")  # in the order that labels prefer
+OPERATOR: Final = re.compile(r"(?:^|\s)(?:(status|kind|table):(\S+)|([<>])(\d{1,6})(s|m|h|d))(?=\s|$)", re.IGNORECASE)
+UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+TOOK = ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), output_field=DurationField())
 
 
 def matching(tasks: QuerySet[Task], text: str) -> QuerySet[Task]:
     """The tasks that any of the five rules finds, each annotated with the rule, as `matched_rule`.
 
     Case does not matter, nor do spaces around the text; `%` and `_` stand for themselves. An empty text finds all.
+    `status:failed`, `kind:extraction`, `table:emp`, `>10m` and `<5s` narrow what the rest of the text finds.
     """
     text = text.replace("\0", "").strip()  # a NUL is in no name, and Postgres refuses to be asked for one
+    for rule in _operators(text):
+        tasks = tasks.alias(took=TOOK).filter(rule)
+    text = OPERATOR.sub(" ", text).strip()
     if not text:
         return tasks.annotate(matched_rule=Value("", output_field=CharField()))
     found = Case(
@@ -53,6 +75,19 @@ def rule_that_matched(task: Task, text: str) -> str:
 def runs_with_status(text: str) -> list[str]:
     """The statuses of runs whose shown word, in any spelling, starts with the text: "rej" gives rejected."""
     return _starting_with(text, RUN_WORDS, RUN_SPELLINGS)
+
+
+def _operators(text: str) -> Iterator[Q]:
+    for name, word, sign, number, unit in OPERATOR.findall(text):
+        if sign:
+            length = timedelta(**{UNITS[unit.lower()]: int(number)})
+            yield Q(took__gt=length) if sign == ">" else Q(took__lt=length)
+        elif name.lower() == "status":
+            yield Q(status__in=_starting_with(word, TASK_WORDS, TASK_SPELLINGS))
+        elif name.lower() == "kind":
+            yield Q(kind__in=[kind for kind, shown in KIND_WORDS.items() if word.lower() in shown.lower()])
+        else:
+            yield Q(Exists(TableLoad.objects.filter(_contains("name", word), task=OuterRef("pk"))))
 
 
 def _rules(text: str) -> dict[str, Q]:

@@ -14,9 +14,10 @@ from runs.admin.panels import panel
 from runs.admin.view import TABS, View
 from runs.models import Level, Run
 from runs.reading.calls import quota_until
-from runs.reading.durations import Band, band_of, last_good, longer_than, outlook, usual
+from runs.reading.durations import Band, about, band_of, last_good, longer_than, outlook, usual
 from runs.reading.failures import failure_of, first_failure
 from runs.reading.freshness import poll_seconds
+from runs.reading.queue import tasks_ahead, workers_seen
 from runs.reading.quick import quick_of
 from runs.reading.stages import Stage, stages_of
 from runs.states import KIND_WORDS, RUN_OPEN, RunStatus
@@ -80,8 +81,15 @@ def sentence(run: Run, stages: list[Stage], band: Band, *, now: datetime) -> str
 def _waiting(run: Run, *, now: datetime) -> str:
     waited = now - run.created_at
     if waited > SLOW_START:
-        return f"Nothing has been called yet. No worker has taken this run for {words(waited)}: is one running?"
-    return "Nothing has been called yet; the run is waiting for a worker."
+        seen = workers_seen(now=now)
+        asks = ": is one running?" if not seen else "."
+        return (
+            f"Nothing has been called yet. No worker has taken this run for {about(waited)}. "
+            f"Workers seen in the last minute: {seen}{asks}"
+        )
+    ahead = tasks_ahead(run)
+    queue = f"{ahead:,} {'task is' if ahead == 1 else 'tasks are'} ahead of it" if ahead else "nothing is ahead of it"
+    return f"Nothing has been called yet; the run is waiting for a worker, and {queue}."
 
 
 def _running(run: Run, stages: list[Stage], band: Band, *, now: datetime) -> str:
@@ -90,9 +98,8 @@ def _running(run: Run, stages: list[Stage], band: Band, *, now: datetime) -> str
     done = f" {phase}: {stage.ended} of {stage.total} tasks ended." if stage else ""
     passed = run.duration(now=now)
     usually = outlook(band, passed) if passed is not None else ""
-    return (
-        f"Running for {words(passed)}.{done} {number(run.row_count)} rows so far. {usually or _last(run, now)}".strip()
-    )
+    rows = f"{number(run.row_count)} rows so far."
+    return f"Running for {about(passed or timedelta())}.{done} {rows} {usually or _last(run, now)}".strip()
 
 
 def _last(run: Run, now: datetime) -> str:

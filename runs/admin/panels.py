@@ -12,6 +12,7 @@ from ingestion.models import Batch
 from runs.admin.inside import INSIDE
 from runs.admin.view import View
 from runs.models import Event, Message, Run, TableLoad, Task
+from runs.reading.bars import chart_of
 from runs.reading.chains import Chain, chains_of
 from runs.reading.durations import about
 from runs.reading.grouping import groups_of
@@ -22,6 +23,7 @@ from runs.stages.telling import change_words
 from runs.states import KIND_WORDS, RUN_WORDS, TASK_WORDS, TaskStatus
 
 TASKS_PER_PAGE, MESSAGES_PER_PAGE, EVENTS_PER_PAGE, LANES_PER_PAGE = 100, 100, 200, 50
+GROUPED_FROM = 200  # tasks; a run with more shows them by kind first
 LANE_HEIGHT = 30  # pixels, as in the stylesheet
 PLACE = Case(  # failed, running without a sign of life, running, waiting, the rest
     When(status=TaskStatus.FAILED, then=Value(0)),
@@ -77,7 +79,8 @@ def _tasks(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
     page = Paginator(found.order_by(*TASK_ORDER), TASKS_PER_PAGE).get_page(view.page)
     failed = first_failure.pk if first_failure else 0
     rows = [_task_row(task, view, failed) for task in page]
-    return {"rows": rows, "page": page, "kind_words": [KIND_WORDS[kind] for kind in view.kinds]}
+    many = run.task_count > GROUPED_FROM and not (view.kinds or view.q)
+    return {"rows": rows, "page": page, "by_kind": many, "kind_words": [KIND_WORDS[kind] for kind in view.kinds]}
 
 
 def _task_row(task: Any, view: View, first_failure: int) -> TaskRow:
@@ -93,7 +96,7 @@ def _task_row(task: Any, view: View, first_failure: int) -> TaskRow:
 def _tables(run: Run, view: View) -> dict[str, Any]:
     chains = chains_of(run)
     rows = [TableRow(chain=chain, changes=tuple(map(change_words, chain.batch.changes))) for chain in chains.rows]
-    return {"rows": rows, "compared_with": chains.compared_with}
+    return {"rows": rows, "compared_with": chains.compared_with, "chart": chart_of(chains)}
 
 
 def _timeline(run: Run, view: View) -> dict[str, Any]:

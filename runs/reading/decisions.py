@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from ingestion.blueprint.types import Type
 from ingestion.models import Batch, Part
 from runs.models import Run, Task
 
@@ -55,6 +57,10 @@ class TableDecisions:
     after: int
     decisions: Sequence[Decision]
 
+    @property
+    def is_new(self) -> bool:
+        return not self.before and bool(self.after)
+
 
 def decisions_of(run: Run) -> list[TableDecisions]:
     """Tables with changes first. Three queries, however many tables there are."""
@@ -102,10 +108,16 @@ def _seen(batches: Sequence[Batch]) -> dict[int, Seen]:
     for batch, label, columns in _parts(batches):
         types = found.setdefault(batch, defaultdict(lambda: defaultdict(list)))
         for column in columns:
-            labels = types[column["source"]][column["type"]]
+            labels = types[column["source"]][_word(column["type"])]
             if label not in labels:
                 labels.append(label)
     return dict(found)
+
+
+@cache
+def _word(kind: str) -> str:
+    """A type as people are shown it: without what is counted of its digits."""
+    return Type.parse(kind).label
 
 
 def _parts(batches: Sequence[Batch]) -> list[tuple[int, str, list[dict[str, str]]]]:

@@ -39,7 +39,7 @@ class Quick:
     workers: Sequence[str]
     calls: int
     throttled: int
-    waited_for: timedelta
+    waited_for: float  # seconds that calls waited, all together
     fetched: str
     staged_size: str
     extracted: int
@@ -63,7 +63,7 @@ def quick_of(run: Run, *, before: Run | None, now: datetime) -> Quick:
         workers=_workers(tasks),
         calls=sum(task["call_count"] for task in tasks),
         throttled=sum(task["throttled_count"] for task in tasks),
-        waited_for=timedelta(seconds=sum(task["waited_seconds"] for task in tasks)),
+        waited_for=sum(task["waited_seconds"] for task in tasks),
         fetched=size_words(_fetched(tasks)),
         staged_size=size_words(_staged_size(run)),
         changed_since=before if before and before.config_id != run.config_id else None,

@@ -17,5 +17,7 @@ def millis(value: datetime) -> str:
 
 @register.filter
 def seconds(value: float) -> str:
-    """A length that may be none, or very short: "0 s", "0.3 s", "2 min 05 s"."""
-    return brief(timedelta(seconds=value)) if value >= 0.05 else "0\u00a0s"
+    """A length that may be none, or very short: "0 s", "42 ms", "2.3 s", "2 min 05 s"."""
+    if value < 1:
+        return f"{value * 1000:.0f}\u00a0ms" if value >= 0.0005 else "0\u00a0s"
+    return brief(timedelta(seconds=value))

@@ -73,8 +73,9 @@ def test_a_waiting_run_that_nobody_takes_asks_whether_a_worker_is_running(admin)
     fresh = factories.run(factories.source("Fresh"), status=RunStatus.WAITING, created_at=timezone.now())
     stale = factories.run(factories.source("Stale"), status=RunStatus.WAITING)
 
-    assert "waiting for a worker" in text_of(read(admin, fresh))
-    assert "No worker has taken this run for 10 min" in text_of(read(admin, stale))
+    assert "waiting for a worker, and nothing is ahead of it." in text_of(read(admin, fresh))
+    stale_text = text_of(read(admin, stale))
+    assert "No worker has taken this run for 10 min. Workers seen in the last minute: 0: is one running?" in stale_text
 
 
 def test_a_canceling_run_says_who_asked_and_when_it_can_be_forced(admin):
