@@ -37,6 +37,17 @@ class Watch:
             self.slowest = max(self.slowest, (took, sql))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One request, in milliseconds: until the answer, our own work, and what the database took."""
+
+    wall: float
+    ours: float
+    within: float
+    queries: int
+    slowest: tuple[float, str]
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=1_000_000)
@@ -152,37 +163,50 @@ NOTHING = "?source=299&status=canceling&type=destructive&fault=schema&by=person-
 
 def _measure(options: argparse.Namespace) -> int:
     from django.contrib.auth.models import User
-    from django.db import connection
     from django.test import Client
 
     client = Client()
     client.force_login(User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)[0])
-    print(f"{'':44} {'p50':>6} {'p95':>6}  queries  in the database  (load {os.getloadavg()[0]:.1f})")
+    print(f"{'':40}    p50    p95  our CPU  database  queries   (milliseconds; load {os.getloadavg()[0]:.1f})")
     missed = []
     for name, (goal, address) in pages().items():
         if options.only not in name:
             continue
-        took, asked = [], []
-        for _ in range(options.times + 1):
-            watch, started = Watch(), time.perf_counter()
-            with connection.execute_wrapper(watch):
-                answer = client.get(address)
-                if answer.status_code not in (200, 302):
-                    raise SystemExit(f"{name}: {answer.status_code} from {address}")
-            took.append((time.perf_counter() - started) * 1000)
-            asked.append(watch)
-        middle, high = statistics.median(took[1:]), sorted(took[1:])[int(0.95 * options.times) - 1]
-        within = statistics.median(sum(watch.seconds) * 1000 for watch in asked[1:])
-        late = high > GOALS[goal]
-        print(
-            f"{name:44} {middle:6.0f} {high:6.0f}{'!' if late else ' '} {len(asked[-1].seconds):7} {within:10.0f} ms",
-            flush=True,
+        client.get(address)
+        visits = [_visit(client, address) for _ in range(options.times)]
+        walls = sorted(visit.wall for visit in visits)
+        high, last = walls[int(0.95 * len(walls)) - 1], visits[-1]
+        middle, ours, within = (
+            statistics.median(values)
+            for values in (walls, [visit.ours for visit in visits], [visit.within for visit in visits])
         )
-        if late or options.slowest:
-            print(f"    {asked[-1].slowest[0] * 1000:.0f} ms: {_core(asked[-1].slowest[1])}")
+        late = high > GOALS[goal]
+        counts = "–".join(str(count) for count in sorted({visit.queries for visit in visits}))
+        mark = "!" if late else " "
+        print(f"{name:40} {middle:6.0f} {high:6.0f}{mark} {ours:7.0f} {within:9.0f} {counts:>8}", flush=True)
+        if options.slowest:
+            print(f"    {last.slowest[0]:.0f} ms: {_core(last.slowest[1])}")
         missed += [name] if late else []
     print(f"goals missed: {', '.join(missed) or 'none'}")
     return 0
+
+
+def _visit(client: Any, address: str) -> Visit:
+    from django.db import connection
+
+    watch, started, cpu = Watch(), time.perf_counter(), time.process_time()
+    with connection.execute_wrapper(watch):
+        answer = client.get(address)
+    if answer.status_code not in (200, 302):
+        raise SystemExit(f"{answer.status_code} from {address}")
+    wall, ours = time.perf_counter() - started, time.process_time() - cpu
+    return Visit(
+        wall=wall * 1000,
+        ours=ours * 1000,
+        within=sum(watch.seconds) * 1000,
+        queries=len(watch.seconds),
+        slowest=(watch.slowest[0] * 1000, watch.slowest[1]),
+    )
 
 
 def _core(sql: str) -> str:

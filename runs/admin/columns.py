@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from django.db.models import Case, DurationField, Expression, ExpressionWrapper, F, Value, When
 from django.db.models.functions import Coalesce, Now
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -30,8 +31,18 @@ TOOK = ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), ou
 WORST = F("worst_level") * 1_000_000 + F("message_count")
 
 
+@lru_cache(maxsize=16)
+def _pattern(name: str, prefix: str) -> str:
+    return reverse(f"admin:runs_run_{name}", args=[0]).replace("/0/", "/{}/")
+
+
+def place(pk: int, name: str = "change") -> str:
+    """The address of a run's page, or of a verb's: there are two hundred on a page of the list."""
+    return _pattern(name, get_script_prefix()).format(pk)
+
+
 def with_bands(runs: Iterable[Run]) -> list[Run]:
-    """The same runs; those at work carry their band. Two queries for all of them, none where none is at work."""
+    """The same runs; those at work carry their band. One query for all of them, none where none is at work."""
     shown = list(runs)
     working = [run for run in shown if run.is_open]
     bands = bands_of(working)
@@ -63,8 +74,7 @@ def state(run: Run) -> Cell:
 
 
 def run_id(run: Run) -> Cell:
-    address = reverse("admin:runs_run_change", args=[run.pk])
-    return format_html('<a class="hg-link" data-open href="{}">{}</a>', address, run.pk)
+    return format_html('<a class="hg-link" data-open href="{}">{}</a>', place(run.pk), run.pk)
 
 
 def trigger(run: Run) -> Cell:
@@ -94,8 +104,7 @@ def messages(run: Run) -> Cell:
     told = level_badge(run.worst_level, run.message_count)
     if not run.message_count:
         return told
-    address = f"{reverse('admin:runs_run_change', args=[run.pk])}?tab=messages"
-    return format_html('<a class="hg-told" href="{}">{}</a>', address, told)
+    return format_html('<a class="hg-told" href="{}?tab=messages">{}</a>', place(run.pk), told)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class RunList(ChangeList):
         self.at_the_end = len(ids) > PER_PAGE and self.page_num == LAST_PAGE
         self.first, self.last = first + 1, first + len(self.result_list)
         self.result_count = self.last + (1 if len(ids) > PER_PAGE else 0)
-        self.full_result_count, self.show_full_result_count = None, False
+        self.full_result_count, self.show_full_result_count = self.result_count, False  # no count is shown
         self.show_admin_actions, self.can_show_all, self.multi_page = True, False, True
         self.paginator = Paginator(self.result_list, PER_PAGE)
 

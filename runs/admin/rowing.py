@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from runs.admin import columns
 from runs.lifecycle.allowing import missing_right, why_not_cancel
 from runs.models import Run
 from runs.reading.retryable import why_not_retry_each
+from runs.templatetags.headgate import icon
+
+OFFERED = '<li><a class="hg-item" href="{}">{}<strong>{}</strong></a></li>'
+REFUSED = '<li><span class="hg-item hg-not">{}<span><strong>{}</strong><br>{}</span></span></li>'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,10 @@ class Row:
     cells: SafeString
     actions: Sequence[Action]
 
+    @property
+    def menu(self) -> SafeString:
+        return format_html_join("", "{}", ((_item(action),) for action in self.actions))
+
 
 def rows_of(runs: Sequence[Run], user: Any) -> list[Row]:
     """Three queries for all of them, where any of them has ended in a way that can be retried."""
@@ -46,6 +54,11 @@ def rows_of(runs: Sequence[Run], user: Any) -> list[Row]:
     return rows
 
 
+def _item(action: Action) -> SafeString:
+    if action.reason:
+        return format_html(REFUSED, icon(action.icon), action.label, action.reason)
+    return format_html(OFFERED, action.address, icon(action.icon), action.label)
+
+
 def _action(name: str, label: str, icon: str, run: Run, reason: str) -> Action:
-    address = reverse(f"admin:runs_run_{name}", args=[run.pk])
-    return Action(label=label, icon=icon, address=address, reason=reason)
+    return Action(label=label, icon=icon, address=columns.place(run.pk, name), reason=reason)

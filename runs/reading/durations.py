@@ -70,20 +70,22 @@ def bands_of(runs: Iterable[Run]) -> dict[Kind, Band]:
 
 # A retry reuses what was staged, so that its time says little. Each branch ends at its own limit, by index.
 _BRANCH = (
-    "SELECT * FROM (SELECT source_id, mode, id FROM runs_run WHERE source_id = %s AND mode = %s AND status = %s"
+    "SELECT * FROM (SELECT source_id, mode, {seconds} AS seconds, row_count FROM runs_run"
+    " WHERE source_id = %s AND mode = %s AND status = %s"
     " AND retry_of_id IS NULL AND started_at IS NOT NULL AND finished_at IS NOT NULL AND id < %s"
     " ORDER BY finished_at DESC LIMIT %s) AS good"
 )
+_SECONDS = {
+    "postgresql": "EXTRACT(EPOCH FROM finished_at - started_at)::float8",
+    "sqlite": "(julianday(finished_at) - julianday(started_at)) * 86400.0",
+}
 _NO_END = 2**62
 
 
 def _bands(kinds: Sequence[Kind], *, before: int | None) -> dict[Kind, Band]:
-    ids = _last_good(kinds, before=before)
     found: dict[Kind, list[tuple[float, int]]] = {kind: [] for kind in kinds}
-    fields = ("source_id", "mode", "started_at", "finished_at", "row_count")
-    for source, mode, began, ended, rows in Run.objects.filter(pk__in=ids).order_by("-pk").values_list(*fields):
-        if began and ended:
-            found[(source, mode)].append(((ended - began).total_seconds(), rows))
+    for source, mode, seconds, rows in _last_good(kinds, before=before):
+        found[(source, mode)].append((round(seconds, 3), rows))
     return {kind: _band(pairs) for kind, pairs in found.items()}
 
 
@@ -91,15 +93,16 @@ def _band(pairs: Sequence[tuple[float, int]]) -> Band:
     return Band(seconds=tuple(seconds for seconds, _ in pairs), rows=tuple(rows for _, rows in pairs))
 
 
-def _last_good(kinds: Sequence[Kind], *, before: int | None) -> list[int]:
+def _last_good(kinds: Sequence[Kind], *, before: int | None) -> list[tuple[int, str, float, int]]:
     if not kinds:
         return []
     values: list[int | str] = []
     for source, mode in kinds:
         values += [source, mode, str(RunStatus.COMPLETED), before or _NO_END, SAMPLE]
+    branch = _BRANCH.format(seconds=_SECONDS[connection.vendor])
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join([_BRANCH] * len(kinds)), values)
-        return [row[2] for row in cursor.fetchall()]
+        cursor.execute(" UNION ALL ".join([branch] * len(kinds)), values)
+        return list(cursor.fetchall())
 
 
 def last_good(run: Run) -> Run | None:

@@ -49,7 +49,10 @@ def test_addresses_of_before_find_the_same(admin_client):
 
 @pytest.mark.parametrize(
     "query",
-    ["status=nonsense", "source=x", "source=99999999999999999999", "longer=soon", "period=never", "attention=maybe", "fault=%00"],
+    [
+        "status=nonsense", "source=x", "source=99999999999999999999", "longer=soon", "period=never", "attention=maybe",
+        "fault=%00",
+    ],
 )  # fmt: skip
 def test_a_value_that_is_unknown_finds_nothing_and_breaks_nothing(admin_client, query):
     factories.run()
