@@ -58,4 +58,4 @@ def conform(engine: Engine[S], session: S, change: TableChange, staged: Generati
             if not engine.dialect.widens(before, after) and _has_values(session, staged.table, name):
                 raise _incompatible(change, name, (before, after))
             value = engine.dialect.cast(quote(name), before, after)
-            session.run(f"ALTER TABLE {stored(staged.table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
+            engine.retype(session, staged.table, name, after=after, value=value)

@@ -17,14 +17,18 @@ from ingestion.warehouse.base import (
     Target,
     WarehouseUnavailable,
 )
-from ingestion.warehouse.sql import BOOKS, STORE, book
+from ingestion.warehouse.sql import BOOKS, STORE, Dialect, book
 
 UNFINISHED: Final = -1
 MANY: Final = 500
+LEFT_OUT: Final = "left_out"
 
 
 class Session(Protocol):
     """One connection to a warehouse, in an engine's own way. Statements take `?` for parameters."""
+
+    @property
+    def dialect(self) -> Dialect: ...
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; answers how many rows it touched."""
@@ -65,7 +69,11 @@ def schemas() -> tuple[str, str]:
 
 
 def next_generation(session: Session) -> int:
-    return int(session.rows(f"SELECT nextval('{BOOKS}._generation_number')")[0][0])
+    """A number that no other has. In the caller's transaction."""
+    *before, answer = session.dialect.next_number
+    for statement in before:
+        session.run(statement)
+    return int(session.rows(answer)[0][0])
 
 
 def new_generation(session: Session, request: StageRequest, table: str) -> Generation:
@@ -169,8 +177,8 @@ def point(session: Session, dataset: int, *, before: Live, after: Live) -> None:
     """What a dataset shows from the commit of this transaction on. Raises when it does not show `before` any more."""
     touched = session.run(
         f"UPDATE {book('_live')} SET generation = ?, row_count = ? "
-        "WHERE dataset = ? AND generation IS NOT DISTINCT FROM ? AND row_count = ?",
-        (after.generation, after.rows, dataset, before.generation, before.rows),
+        f"WHERE dataset = ? AND {_is(before.generation)} AND row_count = ?",
+        (after.generation, after.rows, dataset, before.rows),
     )
     if touched != 1:
         raise WarehouseUnavailable(
@@ -179,15 +187,21 @@ def point(session: Session, dataset: int, *, before: Live, after: Live) -> None:
         )
 
 
+def _is(generation: int | None) -> str:
+    return "generation IS NULL" if generation is None else f"generation = {generation:d}"
+
+
 def retire(session: Session, number: int, by: int | None) -> None:
     session.run(
-        f"UPDATE {book('_generations')} SET retired_at = now(), retired_by = ? WHERE generation = ?", (by, number)
+        f"UPDATE {book('_generations')} SET retired_at = {session.dialect.now}, retired_by = ? WHERE generation = ?",
+        (by, number),
     )
 
 
 def enliven(session: Session, number: int) -> None:
     session.run(
-        f"UPDATE {book('_generations')} SET live_at = now(), retired_at = NULL, retired_by = NULL WHERE generation = ?",
+        f"UPDATE {book('_generations')} SET live_at = {session.dialect.now}, retired_at = NULL, retired_by = NULL "
+        "WHERE generation = ?",
         (number,),
     )
 
@@ -206,11 +220,12 @@ def published(session: Session, load: int) -> Published | None:
 
 def write_load(session: Session, request: PublishRequest) -> None:
     session.run(
-        f"INSERT INTO {book('_loads')} (load_id, token, facts, published_at) VALUES (?, ?, ?, now())",
-        (request.load_id, request.token, _json(request.facts)),
+        f"INSERT INTO {book('_loads')} (load_id, token, facts, published_at) VALUES (?, ?, ?, {session.dialect.now})",
+        (request.load_id, request.token, _json(request.facts, session.dialect.longest)),
     )
+    write = _write_parts if session.dialect.arrays else _write_parts_by_row
     for start in range(0, len(request.parts), MANY):
-        _write_parts(session, request.load_id, request.parts[start : start + MANY])
+        write(session, request.load_id, request.parts[start : start + MANY])
 
 
 def _write_parts(session: Session, load: int, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -225,6 +240,16 @@ def _write_parts(session: Session, load: int, parts: Sequence[Mapping[str, Any]]
     )
 
 
+def _write_parts_by_row(session: Session, load: int, parts: Sequence[Mapping[str, Any]]) -> None:
+    names = ("dataset", "number", "task", "uri", "rows")
+    rows = ", ".join(f"({load:d}, ?, ?, ?, ?, ?, ?)" for _ in parts)
+    values: list[Any] = []
+    for part in parts:
+        values += [*(part.get(name) for name in names), _json(part, session.dialect.longest)]
+    columns = "load_id, dataset, part, task, uri, row_count, facts"
+    session.run(f"INSERT INTO {book('_parts')} ({columns}) VALUES {rows}", values)
+
+
 def write_effects(session: Session, request: PublishRequest, done: Iterable[tuple[TableChange, Effect]]) -> None:
     for position, (change, effect) in enumerate(done):
         place = (request.load_id, position, effect.dataset)
@@ -232,10 +257,21 @@ def write_effects(session: Session, request: PublishRequest, done: Iterable[tupl
         session.run(
             f"INSERT INTO {book('_ledger')} (load_id, position, dataset, generation, mode, token, inserted, updated, "
             "deleted, superseded, live, withdrawn, manifest_digest, published_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now())",
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {session.dialect.now})",
             (*place, effect.generation, change.mode.value, request.token, *counts, change.manifest_digest),
         )
 
 
-def _json(facts: Mapping[str, Any]) -> str:
-    return json.dumps(dict(facts), default=str, ensure_ascii=True)
+def _json(facts: Mapping[str, Any], longest: int | None = None) -> str:
+    """As JSON; where an engine has a bound, without the longest facts, whose names are told instead."""
+    kept, left_out = dict(facts), list[str]()
+    text = _dumped(kept)
+    while longest and len(text) > longest and kept:
+        left_out.append(max(kept, key=lambda name: len(_dumped(kept[name]))))
+        del kept[left_out[-1]]
+        text = _dumped({**kept, LEFT_OUT: left_out})
+    return text
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=True)

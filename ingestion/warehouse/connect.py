@@ -8,8 +8,12 @@ from ingestion.errors import ConfigFault
 from ingestion.warehouse.base import Warehouse
 from ingestion.warehouse.duck import DuckWarehouse
 from ingestion.warehouse.postgres import PostgresWarehouse
+from ingestion.warehouse.redshift import RedshiftWarehouse
 
-EXAMPLES: Final = "duckdb:///var/headgate/warehouse.duckdb or postgresql://user:password@host:5432/database"
+EXAMPLES: Final = (
+    "duckdb:///var/headgate/warehouse.duckdb, postgresql://user:password@host:5432/database or "
+    "redshift://user:password@host:5439/database?iam_role=…&region=…"
+)
 
 _lock = threading.Lock()
 _open: dict[tuple[int, str], Warehouse] = {}
@@ -35,4 +39,6 @@ def _make(url: str) -> Warehouse:
         return DuckWarehouse(url)
     if scheme in ("postgresql", "postgres"):
         return PostgresWarehouse(url)
+    if scheme == "redshift":
+        return RedshiftWarehouse(url)
     raise ConfigFault(f"WAREHOUSE_URL names an unknown kind of warehouse: {scheme!r}.", advice=f"Use {EXAMPLES}.")

@@ -93,6 +93,9 @@ class DuckEngine:
             session.run(f"CREATE SCHEMA IF NOT EXISTS {quote(target.schema)}")
             _refuse_foreign(session, target)
 
+    def retype(self, session: DuckSession, table: str, name: str, *, after: str, value: str) -> None:
+        session.run(f"ALTER TABLE {stored(table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
+
     def fits(self, session: DuckSession, live: Generation, shape: Shape) -> bool:
         return self.columns(session, live.table) == shape
 

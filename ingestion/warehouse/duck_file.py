@@ -15,7 +15,7 @@ import duckdb
 from ingestion.errors import ConfigFault
 from ingestion.warehouse.base import WarehouseRefused
 from ingestion.warehouse.duck_errors import translated
-from ingestion.warehouse.sql import literal
+from ingestion.warehouse.sql import DUCKDB, Dialect, literal
 
 KNOWN: Final = {
     "memory_limit": re.compile(r"\d+(\.\d+)?\s?[KMGT]i?B", re.IGNORECASE),
@@ -53,6 +53,8 @@ class DuckAddress:
 
 class DuckSession:
     """One cursor: a connection of its own to the open file, with transactions of its own."""
+
+    dialect: Dialect = DUCKDB
 
     def __init__(self, cursor: "duckdb.DuckDBPyConnection") -> None:
         self.cursor = cursor

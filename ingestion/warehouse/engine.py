@@ -46,6 +46,10 @@ class Engine(Protocol[S]):
         """Make room for these columns, before and outside the publish. Shows no row and hides none."""
         ...
 
+    def retype(self, session: S, table: str, name: str, *, after: str, value: str) -> None:
+        """Give a column of a table that nobody sees another type; `value` is what becomes of its values."""
+        ...
+
     def fits(self, session: S, live: Generation, shape: Shape) -> bool:
         """Can rows of this shape be inserted into the live generation as it is?"""
         ...

@@ -95,7 +95,8 @@ def _drop(session: Session, batch: int, aside: Aside) -> None:
         session.run(f"DELETE FROM {stored(aside.table)} WHERE {rows_in(aside.spans)}")
     else:
         session.run(f"DROP TABLE {stored(aside.table)}")
-    session.run(f"UPDATE {book('_withdrawals')} SET state = ?, dropped_at = now() WHERE batch = ?", (DROPPED, batch))
+    gone = f"UPDATE {book('_withdrawals')} SET state = ?, dropped_at = {session.dialect.now} WHERE batch = ?"
+    session.run(gone, (DROPPED, batch))
 
 
 @contextmanager

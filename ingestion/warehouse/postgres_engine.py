@@ -15,7 +15,7 @@ from ingestion.warehouse.postgres_export import copy_out, write_parquet
 from ingestion.warehouse.postgres_planners import wait_for_planners
 from ingestion.warehouse.postgres_session import Connections, PostgresSession
 from ingestion.warehouse.postgres_store import LOCKS, SETUP_LOCK
-from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book, qualified
+from ingestion.warehouse.sql import LINEAGE, POSTGRES, Shape, book, qualified, quote, stored
 
 LOCK_WAIT: Final = "30s"  # for another load of the same table; then the task is tried again later
 
@@ -83,6 +83,9 @@ class PostgresEngine:
 
     def shape_store(self, session: PostgresSession, target: Target, shape: Shape) -> None:
         postgres_store.shape_store(session, target, shape)
+
+    def retype(self, session: PostgresSession, table: str, name: str, *, after: str, value: str) -> None:
+        session.run(f"ALTER TABLE {stored(table)} ALTER COLUMN {quote(name)} TYPE {after} USING {value}")
 
     def fits(self, session: PostgresSession, live: Generation, shape: Shape) -> bool:
         return live.version == postgres_store.versions(session, live.dataset)[-1]

@@ -11,7 +11,9 @@ from typing import Any, Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from ingestion.errors import IngestionError
 from ingestion.warehouse.postgres_errors import Place, connecting, translated
+from ingestion.warehouse.sql import POSTGRES, Dialect
 
 KEPT: Final = 4
 TRUSTED_SECONDS: Final = 5.0  # an idle connection that breaks without a word is asked after this long
@@ -39,6 +41,8 @@ SETTINGS: Final = {
 
 class PostgresSession:
     """One connection, for one thread at a time."""
+
+    dialect: Dialect = POSTGRES
 
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
         self.connection = connection
@@ -92,7 +96,10 @@ class Connections:
         try:
             return self._open()
         except psycopg.Error as error:
-            raise connecting(error, self._place) from error
+            raise self._unopened(error) from error
+
+    def _unopened(self, error: psycopg.Error) -> IngestionError:
+        return connecting(error, self._place)
 
     def _pop(self) -> "tuple[psycopg.Connection[tuple[Any, ...]], float] | None":
         with self._lock:

@@ -22,7 +22,7 @@ from ingestion.warehouse.base import (
 )
 from ingestion.warehouse.books import Generation, Live, Session
 from ingestion.warehouse.engine import Engine, S
-from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Shape, names, quote, same_key, stored
+from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Dialect, Shape, names, quote, same_key, stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,10 +162,10 @@ def _carry(engine: Engine[S], session: S, ready: Ready, live: Generation) -> Rea
     with engine.transaction(session):
         session.run(f"DELETE FROM {staged} WHERE {LOAD} <> ?", (ready.staged.load,))  # of an earlier try
         updated = _matching(session, key, staged, old) if ready.change.mode is Mode.MERGE else 0
-        condition, values = _superseded_rows(ready, "old")
-        carried = session.run(
-            f"INSERT INTO {staged} ({into}) SELECT {into} FROM {old} AS old WHERE ({condition}) IS NOT TRUE", values
-        )
+        superseded = _superseded_rows(ready, "old", engine.dialect)
+        stays = " AND ".join(rows.negated for rows in superseded) or "1 = 1"
+        values = [value for rows in superseded for value in rows.values]
+        carried = session.run(f"INSERT INTO {staged} ({into}) SELECT {into} FROM {old} AS old WHERE {stays}", values)
     return replace(ready, carried=carried, updated=updated)
 
 
@@ -178,30 +178,42 @@ def _matching(session: Session, key: Sequence[str], staged: str, live: str) -> i
     return int(session.rows(f"SELECT count(*) FROM {staged} AS staged WHERE {exists}")[0][0])
 
 
-def _superseded_rows(ready: Ready, alias: str) -> tuple[str, tuple[str, ...]]:
-    """The condition for the live rows, under `alias`, that this load replaces."""
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """A condition for live rows, and the one for all others."""
+
+    condition: str
+    negated: str
+    values: tuple[str, ...] = ()
+
+
+def _superseded_rows(ready: Ready, alias: str, dialect: Dialect) -> list[_Rows]:
+    """The live rows, under `alias`, that this load replaces: all that meet one of the conditions. They come one by one,
+    since not every engine joins what stands under an OR."""
     change = ready.change
     if change.mode is Mode.MERGE:
-        staged = f"{stored(ready.staged.table)} AS staged"
         matches = same_key(change.target.key, "staged", alias)
-        condition = f"EXISTS (SELECT 1 FROM {staged} WHERE {matches})"
-        return (f"({condition} OR {_of_staged_parent(ready, alias)})" if change.parent else condition), ()
+        sources = [f"SELECT 1 FROM {stored(ready.staged.table)} AS staged WHERE {matches}"]
+        if change.parent:
+            sources.append(_staged_parents(ready, alias, dialect.types["text"]))
+        return [_Rows(condition=f"EXISTS ({source})", negated=f"NOT EXISTS ({source})") for source in sources]
     if change.mode is Mode.WINDOW and change.window:
         column, start = change.window
-        return f"{alias}.{quote(column)} >= CAST(? AS {ready.shape[column]})", (start,)
-    return "1 = 0", ()
+        within = f"{alias}.{quote(column)} >= CAST(? AS {ready.shape[column]})"
+        return [_Rows(condition=within, negated=f"({within}) IS NOT TRUE", values=(start,))]
+    return []
 
 
-def _of_staged_parent(ready: Ready, alias: str) -> str:
+def _staged_parents(ready: Ready, alias: str, text: str) -> str:
     """Children whose parent came again: those that came with it take their place, the others are gone at the source."""
     parent = ready.change.parent
     assert parent
-    fields = [f"CAST({quote(name)} AS text)" for name in parent.key]
-    if len(fields) > 1:
-        fields = [rf"replace(replace({field}, '\', '\\'), '|', '\|')" for field in fields]
+    fields = [f"CAST({quote(name)} AS {text})" for name in parent.key]
+    if len(fields) > 1:  # a backslash in a text constant is not the same everywhere
+        fields = [f"replace(replace({field}, chr(92), chr(92) || chr(92)), '|', chr(92) || '|')" for field in fields]
     key = " || '|' || ".join(fields)
-    ids = f"SELECT {key} FROM {stored(parent.staged.table)} WHERE {LOAD} = {int(ready.staged.load)}"
-    return f"CAST({alias}.{quote(parent.child_column)} AS text) IN ({ids})"
+    ids = f"SELECT {key} AS id FROM {stored(parent.staged.table)} WHERE {LOAD} = {int(ready.staged.load)}"
+    return f"SELECT 1 FROM ({ids}) AS parents WHERE parents.id = CAST({alias}.{quote(parent.child_column)} AS {text})"
 
 
 def _go_live(
@@ -231,7 +243,7 @@ def _withdraw(engine: Engine[S], session: S, ready: Ready) -> int:
 
 def _insert(session: Session, ready: Ready, live: Generation) -> int:
     """Answers how many live rows were removed."""
-    removed = _remove_superseded(session, ready, live) if ready.change.mode is not Mode.APPEND else 0
+    removed = _remove_superseded(session, ready, live)
     columns = names([*LINEAGE, *ready.shape])
     inserted = session.run(
         f"INSERT INTO {stored(live.table)} ({columns}) SELECT {columns} FROM {stored(ready.staged.table)}"
@@ -242,8 +254,9 @@ def _insert(session: Session, ready: Ready, live: Generation) -> int:
 
 
 def _remove_superseded(session: Session, ready: Ready, live: Generation) -> int:
-    condition, values = _superseded_rows(ready, "live")
-    return session.run(f"DELETE FROM {stored(live.table)} AS live WHERE {condition}", values)
+    superseded = _superseded_rows(ready, quote(live.table), session.dialect)  # not every engine takes an alias here
+    table = stored(live.table)
+    return sum(session.run(f"DELETE FROM {table} WHERE {rows.condition}", rows.values) for rows in superseded)
 
 
 def _switch(engine: Engine[S], session: S, ready: Ready) -> int:

@@ -88,6 +88,10 @@ class Dialect:
     as_text: Mapping[str, str]  # kind → expression over {0} that gives the value's text
     as_timestamp: str  # expression over {0}, a date
     unless_there: str  # what an INSERT says that leaves a row alone which another session has just inserted
+    now: str = "now()"
+    next_number: tuple[str, ...] = (f"SELECT nextval('{BOOKS}._generation_number')",)  # the last one answers it
+    arrays: bool = True  # may many rows be given as one array for each column?
+    longest: int | None = None  # bytes of a text, where an engine has a bound
 
     def type_of(self, column: Type) -> str:
         if column.kind == "numeric":
@@ -177,4 +181,41 @@ DUCKDB: Final = Dialect(
     },
     as_timestamp="(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC')",
     unless_there="",  # writers take turns
+)
+
+LONGEST_TEXT: Final = 65_535  # bytes, which is the most that Redshift keeps in a VARCHAR
+_TEXT: Final = f"character varying({LONGEST_TEXT})"
+
+# No sequences, arrays or row numbers, and now() runs on the leader node alone. A backslash in a text constant escapes.
+REDSHIFT: Final = Dialect(
+    types={
+        "boolean": "boolean",
+        "integer": "bigint",
+        "double": "double precision",
+        "date": "date",
+        "timestamp": "timestamp with time zone",
+        "json": "super",
+        "text": _TEXT,
+    },
+    numeric=lambda column: f"numeric({MAX_DIGITS},{column.scale})",
+    as_text={
+        "boolean": "CASE WHEN {0} THEN 'true' WHEN NOT {0} THEN 'false' END",
+        "integer": f"CAST({{0}} AS {_TEXT})",
+        # the column's scale pads values with zeros that they did not come with
+        "numeric": f"CASE WHEN strpos(CAST({{0}} AS {_TEXT}), '.') > 0 "
+        f"THEN rtrim(rtrim(CAST({{0}} AS {_TEXT}), '0'), '.') ELSE CAST({{0}} AS {_TEXT}) END",
+        "double": f"CAST({{0}} AS {_TEXT})",
+        "date": "to_char({0}, 'YYYY-MM-DD')",
+        "timestamp": """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+        "json": "JSON_SERIALIZE({0})",
+    },
+    as_timestamp="(CAST({0} AS timestamp) AT TIME ZONE 'UTC')",
+    unless_there="",  # writers take turns
+    now="GETDATE()",
+    next_number=(
+        f"UPDATE {book('_number')} SET value = value + 1",
+        f"SELECT value FROM {book('_number')}",
+    ),
+    arrays=False,
+    longest=LONGEST_TEXT,
 )

@@ -3,6 +3,7 @@
 Readers of the live table never pay for rows that are hidden, since these are not in it.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -86,15 +87,13 @@ def rows_in(spans: Iterable[Span]) -> str:
 
 def _count_each(session: Session, table: str, spans: Sequence[Span]) -> list[int]:
     """How many of the rows set aside are each span's."""
-    places = ", ".join(
-        f"({place:d}, {span.load_id:d}, {span.first:d}, {span.last:d})" for place, span in enumerate(spans)
-    )
-    found = session.rows(
-        f"SELECT s.place, count(*) FROM (VALUES {places}) AS s (place, load_id, first, last) JOIN {stored(table)} AS a "
-        f"ON a.{LOAD} = s.load_id AND a.{PART} BETWEEN s.first AND s.last GROUP BY s.place"
-    )
-    counts = dict(found)
-    return [int(counts.get(place, 0)) for place in range(len(spans))]
+    found = session.rows(f"SELECT {LOAD}, {PART}, count(*) FROM {stored(table)} GROUP BY 1, 2")
+    order = sorted(range(len(spans)), key=lambda place: (spans[place].load_id, spans[place].first))
+    starts = [(spans[place].load_id, spans[place].first) for place in order]
+    counts = [0] * len(spans)
+    for load, part, count in found:  # no span shares rows with another, so the last that starts before is the one
+        counts[order[bisect_right(starts, (load, part)) - 1]] += int(count)
+    return counts
 
 
 def _enter(
@@ -103,7 +102,7 @@ def _enter(
     values: list[Any] = []
     for span, count in zip(spans, counts, strict=True):
         values += [span.batch, span.load_id, span.first, span.last, dataset, count, reason, table, SET_ASIDE]
-    rows = ", ".join("(?, ?, ?, ?, ?, ?, ?, ?, ?, now())" for _ in spans)
+    rows = ", ".join(f"(?, ?, ?, ?, ?, ?, ?, ?, ?, {session.dialect.now})" for _ in spans)
     session.run(
         f"INSERT INTO {book('_withdrawals')} (batch, load_id, first_part, last_part, dataset, row_count, reason, "
         f"table_name, state, withdrawn_at) VALUES {rows}",

@@ -1,4 +1,4 @@
-"""The two warehouses that the contract is run over, always both."""
+"""The warehouses that the contract is run over, always all of them: DuckDB, Postgres, and Redshift's stand-in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +7,23 @@ import pytest
 
 from ingestion.warehouse.base import Warehouse
 from ingestion.warehouse.connect import open_warehouse
+from tests.ingestion import redshift_kit
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", "postgres", "redshift"])
 def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "duckdb":
         return f"duckdb://{tmp_path}/warehouse.duckdb?memory_limit=512MB&threads=2"
-    return str(request.getfixturevalue("postgres_database"))
+    return str(request.getfixturevalue(f"{request.param}_database"))
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
+def warehouse(request: pytest.FixtureRequest, warehouse_url: str) -> Iterator[Warehouse]:
+    if warehouse_url.startswith("redshift:"):
+        s3, bucket = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket")
+        with redshift_kit.opened(warehouse_url, s3.client(), bucket) as from_bucket:
+            yield from_bucket
+        return
     opened = open_warehouse(warehouse_url)
     yield opened
     opened.close()
