@@ -15,7 +15,7 @@ from unfold.views import ChangeList
 
 from connectors.admin.sources import DataSourceScreen
 from connectors.models import DataSource
-from runs.admin import starting
+from runs.admin import source_page, starting
 from runs.admin.runs import runs_of
 from runs.admin.verbs import address_of
 from runs.models import Run
@@ -104,9 +104,11 @@ class SourceAdmin(DataSourceScreen):
             return found
         runs = Run.objects.filter(source=source).order_by("-pk")
         ended = {mode: runs.filter(mode=mode, status=RunStatus.COMPLETED).first() for mode in RunMode}
+        shown = runs.filter(SHOWN).select_related("blocked_by").first()
         return found | {
+            **source_page.context(source, shown, request.GET),
             "source": source,
-            "shown_run": runs.filter(SHOWN).first(),
+            "shown_run": shown,
             "last_of": [(mode.title(), run) for mode, run in ended.items()],
             "runs_address": runs_of(source.pk),
             **starting.card(source, request.user),
