@@ -30,7 +30,6 @@ from runs import journal
 from runs.dispatch import send
 from runs.errors import Refused
 from runs.lifecycle import ending, working
-from runs.lifecycle.moves import lock
 from runs.lifecycle.working import Failure, token_of
 from runs.models import DataLoad, Level, Run, Sweep, Task
 from runs.stages.completion import batches_of, bookmarks_of
@@ -138,7 +137,10 @@ def take_back(task_id: int, *, dry_run: bool) -> bool:
 def _take_back(task_id: int) -> bool:
     with transaction.atomic():
         run_id = Task.objects.values_list("run_id", flat=True).get(pk=task_id)
-        run = lock(run_id)
+        # A worker that is frozen inside a transaction holds its run: the sweep goes on to the others, and comes back.
+        run = Run.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=run_id).first()
+        if run is None:
+            return False
         task = Task.objects.expired().filter(pk=task_id).first()
         if task is None:
             return False
