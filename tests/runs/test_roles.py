@@ -67,7 +67,13 @@ def viewing() -> list[Attempt]:
     return [
         *(page(f"{name}_changelist") for name in (*lists, "ingestion_dataset")),
         page("runs_run_change", run.pk),
-        page("runs_run_compare", run.pk),
+        page("runs_run_compare", factories.run(run.source).pk),
+        page("runs_run_live", run.pk),
+        page("runs_run_log", run.pk),
+        page("runs_run_export"),
+        page("runs_run_go"),
+        page("ingestion_batch_live", batch.pk),
+        *(page(f"{name}_history", 1) for name in (*lists, "ingestion_dataset")),
         page("runs_run_bundle", run.pk),
         page("runs_run_handover", run.pk),
         page("runs_dataload_change", factories.data_load(run).pk),
@@ -76,9 +82,17 @@ def viewing() -> list[Attempt]:
         page("ingestion_batch_change", batch.pk),
         page("ingestion_dataset_change", batch.dataset_id),
         *(read(f"/api/{name}/") for name in ("runs", "data-loads", "sources", "connectors")),
+        read(f"/api/runs/{run.pk}/"),
+        read(f"/api/data-loads/{run.data_load.pk}/"),
+        read(f"/api/sources/{run.source_id}/"),
+        read(f"/api/connectors/{run.source.connector_id}/"),
+        call("post", "/api/connectors/validate/", {"manifest": "manifest: 1"}),
+        read(f"/api/runs/{run.pk}/message-kinds/"),
+        read(f"/api/runs/{factories.run(run.source).pk}/compare/"),
+        read(f"/api/runs/{run.pk}/bundle/"),
         *(
             read(f"/api/runs/{run.pk}/{part}/")
-            for part in ("tasks", "messages", "tables", "events", "notes", "handover")
+            for part in ("tasks", "messages", "tables", "events", "notes", "handover", "report")
         ),
         read("/data/foundation/catalog/batches"),
         read("/data/foundation/catalog/dataSets"),
@@ -96,7 +110,7 @@ def starting(mode: str) -> list[Attempt]:
 
 def on_runs(verb: str, make: Callable[..., Run]) -> list[Attempt]:
     first, second = make(factories.source("One")), make(factories.source("Two"))
-    together = [page("runs_run_bulk", verb)] if verb != "close" else []
+    together = [page("runs_run_bulk", verb), form("runs_run_bulk", verb)] if verb != "close" else []
     return [
         *together,
         form(f"runs_run_{verb}", first.pk, **WHY),
@@ -186,6 +200,8 @@ def seeing_clients() -> list[Attempt]:
         page("access_apiclient_change", client.pk),
         page("access_organisation_changelist"),
         page("access_organisation_change", client.organisation_id),
+        page("access_apiclient_history", client.pk),
+        page("access_organisation_history", client.organisation_id),
     ]
 
 
@@ -208,6 +224,9 @@ def managing_people() -> list[Attempt]:
         page("auth_user_change", bert.pk),
         page("auth_group_change", group.pk),
         page("auth_user_delete", bert.pk),
+        page("auth_user_password_change", bert.pk),
+        page("auth_user_history", bert.pk),
+        page("auth_group_history", group.pk),
         page("auth_group_delete", group.pk),
     ]
 
