@@ -6,17 +6,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runs.demo.running import RunningServer, start_server
-from tests.services.postgres import FAST, start_postgres
-from tests.services.redis import start_redis
+from tests.services.postgres import FAST, RunningPostgres, start_postgres
+from tests.services.redis import RunningRedis, start_redis
 
 ROOT = Path(__file__).resolve().parents[2]
 LEASE = 2.0
+NOTHING: Mapping[str, str] = {}
 MANIFEST = """
 manifest: 1
 name: chaos
@@ -59,16 +60,18 @@ class Crew:
     members: list[int] = field(default_factory=list)  # pids
     kills: int = 0
     pauses: int = 0
+    retired: list[int] = field(default_factory=list)  # pids of those told to stop
+    sweeper: int = 0  # its pid
 
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.chaos.worker", self.mutant]
         self.agency = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.members = [self._hire() for _ in range(self.size)]
 
-    def _hire(self) -> int:
+    def _hire(self, role: str = "work") -> int:
         assert self.agency.stdin
         assert self.agency.stdout
-        self.agency.stdin.write("\n")
+        self.agency.stdin.write(f"{role}\n")
         self.agency.stdin.flush()
         return int(self.agency.stdout.readline())
 
@@ -82,23 +85,73 @@ class Crew:
         self.pauses += 1
         return self.members[index]
 
+    def retire(self, index: int) -> None:
+        """Tell a worker to stop, as a new release does, and put another in its place."""
+        os.kill(self.members[index], signal.SIGTERM)
+        self.retired.append(self.members[index])
+        self.members[index] = self._hire()
+
+    def replace_dead(self) -> int:
+        """Put new workers in the place of those that have died by themselves; answers how many."""
+        dead = [index for index, pid in enumerate(self.members) if not _is_alive(pid)]
+        for index in dead:
+            self.members[index] = self._hire()
+        return len(dead)
+
+    def start_sweeper(self) -> None:
+        self.sweeper = self._hire("sweep")
+
+    def replace_dead_sweeper(self) -> int:
+        if not self.sweeper or _is_alive(self.sweeper):
+            return 0
+        self.start_sweeper()
+        return 1
+
     def stop(self) -> None:
-        for pid in self.members:
+        for pid in (*self.members, *self.retired, *([self.sweeper] if self.sweeper else ())):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.agency.kill()
         self.agency.wait()
 
 
+def _is_alive(pid: int) -> bool:
+    """The agency does not wait for its dead, so that a number is free as soon as its process is gone."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@dataclass
+class Servers:
+    """What runs beside the workers. The warehouse has a Postgres of its own where that is asked for."""
+
+    api: RunningServer
+    control: RunningPostgres
+    warehouse: RunningPostgres
+    redis: RunningRedis
+
+
 @contextmanager
-def house(*, latency_ms: int = 40) -> Iterator[RunningServer]:
+def servers(
+    *, latency_ms: int = 40, persistent: bool = True, apart: bool = False, environment: Mapping[str, str] = NOTHING
+) -> Iterator[Servers]:
     """The servers, with the environment set so that Django and every child process finds them."""
     folder = Path(tempfile.mkdtemp(prefix="headgate-chaos-"))
-    postgres, redis = start_postgres(folder / "pg", settings=FAST), start_redis(folder / "redis")
-    try:
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        control = start_postgres(folder / "pg", settings=FAST)
+        stack.callback(control.remove)
+        warehouse = start_postgres(folder / "warehouse", settings=FAST) if apart else control
+        if apart:
+            stack.callback(warehouse.remove)
+        redis = start_redis(folder / "redis", persistent=persistent)
+        stack.callback(redis.stop)
         os.environ |= {
-            "DATABASE_URL": postgres.create_database("control"),
-            "WAREHOUSE_URL": postgres.create_database("warehouse"),
+            "DATABASE_URL": control.create_database("control"),
+            "WAREHOUSE_URL": warehouse.create_database("warehouse"),
             "REDIS_URL": redis.url,
             "HEADGATE_VAR": str(folder / "var"),
             "STAGING_URL": f"file://{folder}/staging",
@@ -111,10 +164,14 @@ def house(*, latency_ms: int = 40) -> Iterator[RunningServer]:
             "HEADGATE_OUTBOUND_ALLOW": "127.0.0.1:*",
             "HEADGATE_LOG_LEVEL": "CRITICAL",
             "DATABASE_CONN_MAX_AGE": "0",
+            **environment,
         }
-        with start_server(latency_ms=latency_ms) as api:
-            yield api
-    finally:
-        redis.stop()
-        postgres.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+        api = stack.enter_context(start_server(latency_ms=latency_ms))
+        yield Servers(api=api, control=control, warehouse=warehouse, redis=redis)
+
+
+@contextmanager
+def house(*, latency_ms: int = 40) -> Iterator[RunningServer]:
+    """The servers, of which only the source matters to the caller."""
+    with servers(latency_ms=latency_ms) as found:
+        yield found.api

@@ -1,103 +1,105 @@
-"""Random kill -9 and pauses of workers while runs go through, then a check of every row. Prints one JSON line.
+"""R1, R4 and R20: workers are killed, frozen past their lease, or told to stop, while runs go through.
 
-`python -m tests.chaos.kills --runs 20 --kills 30 --pauses 8 --seed 1 [--mutant no_fence]`; exits 1 when a row is lost,
-duplicated or wrong, a run is stuck or not completed, or fewer faults than asked were injected.
+`python -m tests.chaos.kills R1 --count 30 --seed 1 [--mutant no_fence]`; then every row, status and count is checked.
+R1 freezes one for four that it kills, so that the dead and the late meet.
 """
 
-import argparse
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from typing import Any
+from tests.chaos.campaign import Campaign, Pauses, campaign
+from tests.chaos.scenario import NONE, Answer, Options, main
 
-from tests.chaos.house import LEASE, MANIFEST, ROOT, Crew, house
-
-PAUSE_BEYOND_LEASE = 0.8  # long enough to lose the task, short enough to come back while another works on it
-PATIENCE = 60  # seconds after the last fault by which every run must have ended
+PAUSE_BEYOND_LEASE = 0.8  # in R1: long enough to lose the task, short enough to come back while another works on it
+FENCED_OF_PAUSES = 0.9
+RECOVER_WITHIN_S = 30.0
+STAGES = 5
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--pauses", type=int, default=8)
-    parser.add_argument("--sources", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mutant", default="none")
-    options = parser.parse_args()
-    with house() as api:
-        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-        import django
-
-        django.setup()
-        from tests.chaos.story import Story
-
-        story = Story(api.url, MANIFEST, sources=options.sources, runs=options.runs)
-        crew = Crew(options.mutant)
-        sweeper = subprocess.Popen([sys.executable, "manage.py", "sweep"], cwd=ROOT)
-        try:
-            crew.start()
-            started = time.monotonic()
-            _trouble(crew, story, random.Random(options.seed), kills=options.kills, pauses=options.pauses)
-            last_fault = time.monotonic()
-            while not story.advance() and time.monotonic() - last_fault < PATIENCE:
-                time.sleep(0.2)
-            facts = {
-                "recovered_after_s": round(time.monotonic() - last_fault, 1),
-                "seconds": round(time.monotonic() - started),
-            }
-        finally:
-            crew.stop()
-            sweeper.terminate()
-            sweeper.wait()
-        answer = {"kills": crew.kills, "pauses": crew.pauses, "mutant": options.mutant} | facts | story.verdict()
-        enough = crew.kills >= options.kills and crew.pauses >= options.pauses and answer["runs"] >= options.runs
-        print(json.dumps(answer | {"enough_faults": enough}), flush=True)
-        return 0 if enough and not answer["wrong"] else 1
+def kill(options: Options) -> Answer:
+    """R1. At least a run for two kills."""
+    with campaign(options, runs=max(12, options.count // 2)) as house:
+        dice, pauses = options.dice, Pauses(2.0 + PAUSE_BEYOND_LEASE)
+        faults = ["kill"] * options.count + ["pause"] * (options.count // 4 + (8 if options.mutant != NONE else 0))
+        dice.shuffle(faults)
+        for fault in faults:
+            index = house.victim(dice, sparing=pauses.pids)
+            if fault == "kill":
+                house.crew.kill(index)
+            else:
+                pauses.add(house.crew.pause(index))
+            house.answer.add(fault)
+            house.go_on(dice.uniform(0.3, 1.2))
+        _end(house, pauses)
+        _judge_kills(house, options)
+        return house.answer
 
 
-def _trouble(crew: Crew, story: Any, dice: random.Random, *, kills: int, pauses: int) -> None:
-    """Inject the faults in a random order, spread over the runs, which the story keeps coming."""
-    faults = ["kill"] * kills + ["pause"] * pauses
-    dice.shuffle(faults)
-    paused: list[tuple[float, int]] = []
-    for fault in faults:
-        story.advance()
-        index = _victim(crew, story, dice, frozen={pid for _, pid in paused})
-        if fault == "kill":
-            crew.kill(index)
-        else:
-            paused.append((time.monotonic() + LEASE + PAUSE_BEYOND_LEASE, crew.pause(index)))
-        end = time.monotonic() + dice.uniform(0.5, 1.6)
-        while time.monotonic() < end:
-            story.advance()
-            paused = [pair for pair in paused if not _resumed(*pair)]
-            time.sleep(0.1)
-    time.sleep(max([0.0, *(when - time.monotonic() for when, _ in paused)]))
-    for pair in paused:
-        _resumed(*pair)
+def _judge_kills(house: Campaign, options: Options) -> None:
+    answer, seconds = house.answer, house.answer.recovery_s
+    answer.expect(
+        seconds is not None and seconds <= RECOVER_WITHIN_S, f"the last run ended {seconds} s after all faults"
+    )
+    answer.expect(answer.facts["taken_back"] > 0, "no kill hit a worker that held a task: nothing was tested")
+    if options.count >= 100:
+        kinds = {kind: count for kind, count in house.story.aimed.items() if kind != "nothing"}
+        least = min(kinds.values()) if len(kinds) == STAGES else 0
+        answer.facts["every_stage_hit_ten_times"] = least >= 10
 
 
-def _victim(crew: Crew, story: Any, dice: random.Random, *, frozen: set[int]) -> int:
-    """Mostly a worker that holds a task: a fault that hits nobody's work tests nothing."""
-    awake = [pid for pid in crew.members if pid not in frozen] or crew.members
-    busy = [pid for pid in story.busy_workers() if pid in awake]
-    return crew.members.index(dice.choice(busy if busy and dice.random() < 0.8 else awake))
+def pause(options: Options) -> Answer:
+    """R4. Each pause hits a worker that holds a task, and lasts its lease and three seconds more."""
+    with campaign(options, runs=max(8, options.count)) as house:
+        dice, pauses = options.dice, Pauses()
+        for _ in range(options.count):
+            while len(pauses.pids) >= house.crew.size - 2 or not set(house.story.held()) - pauses.pids:
+                house.go_on(0.1)
+            pauses.add(house.crew.pause(house.victim(dice, sparing=pauses.pids, always_busy=True)))
+            house.answer.add("pause")
+            house.go_on(dice.uniform(0.2, 0.8))
+        _end(house, pauses)
+        fenced, wanted = house.answer.facts["fenced"], int(options.count * FENCED_OF_PAUSES)
+        house.answer.expect(fenced >= wanted, f"{fenced} late attempts were turned away, of {options.count} pauses")
+        return house.answer
 
 
-def _resumed(when: float, pid: int) -> bool:
-    """Let a paused worker go on once it is time; it does not know that any has passed."""
-    if time.monotonic() < when:
-        return False
-    with suppress(ProcessLookupError):  # killed meanwhile
-        os.kill(pid, signal.SIGCONT)
-    return True
+def _end(house: Campaign, pauses: Pauses) -> None:
+    pauses.wait()
+    house.finish()
+    house.go_on(2.0)  # those who woke last still have to hear that they are late
+    from runs.models import Event
+
+    house.answer.facts["fenced"] = Event.objects.filter(after="fenced").count()
+
+
+def stop(options: Options) -> Answer:
+    """R20. Rolling restarts of the workers: each is told to stop and replaced, one after the other."""
+    with campaign(options, runs=max(8, options.count)) as house:
+        dice = options.dice
+        for number in range(options.count):
+            house.go_on(dice.uniform(0.5, 1.5))
+            house.victim(dice, sparing=set())  # only to write down what was hit
+            house.crew.retire(number % house.crew.size)
+            house.answer.add("stop")
+        house.finish()
+        _judge_stops(house)
+        return house.answer
+
+
+def _judge_stops(house: Campaign) -> None:
+    import redis
+    from django.conf import settings
+    from django.db.models import Sum
+
+    from runs.models import Event, Task
+
+    counted = Task.objects.aggregate(failures=Sum("failures"), lost=Sum("lost"))
+    house.answer.expect(not counted["failures"], f"{counted['failures']} failures were counted against tasks")
+    house.answer.expect(not counted["lost"], f"{counted['lost']} leases were lost")
+    released = Event.objects.filter(after="queued", reason__contains="shutting down").count()
+    house.answer.expect(released > 0, "no stop hit a worker at work: nothing was tested")
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        dead = [key.decode() for key in client.keys("dramatiq:*.XQ") if client.zcard(key)]
+    house.answer.expect(not dead, f"messages were put aside as dead: {dead}")
+    house.answer.facts["released"] = released
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main({"R1": kill, "R4": pause, "R20": stop}))

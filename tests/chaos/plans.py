@@ -110,7 +110,7 @@ PLANS = {
     ),
     "R3": Plan(
         title="Workers and the sweeper die at every named point, once and then twice in a row",
-        module="points",
+        module="deaths",
         target=180,
         usual=180,
         unit="deaths at a named point",

@@ -1,9 +1,14 @@
 """Keeping runs coming while faults are injected, and judging what they left: rows, ledger, counts, statuses."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.core.management import call_command
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.models import QuerySet
 
 from connectors.models import Connector, DataSource
 from ingestion.errors import IngestionError
@@ -13,16 +18,21 @@ from runs.demo import expected
 from runs.lifecycle.starting import Asked, request
 from runs.models import DataLoad, Event, Level, Message, Run, Task
 from runs.states import RUN_OPEN, RunMode, RunStatus
+from tests.chaos.scenario import quantile
 
 ASKED = Asked(actor="chaos", trigger="command")
+TOKEN = {"token": "demo-token"}
 DAYS = {"first": "2013-01-01", "end": "2013-01-04"}
 
 
 class Story:
     """`sources` sources of the same shape, on which `runs` runs are started, destructive and incremental in turn."""
 
-    def __init__(self, url: str, manifest: str, *, sources: int, runs: int) -> None:
+    def __init__(
+        self, url: str, manifest: str, *, sources: int, runs: int, credentials: Mapping[str, str] = TOKEN
+    ) -> None:
         call_command("migrate", verbosity=0)
+        self.aimed: Counter[str] = Counter()  # kinds of tasks that a fault's victim held
         connector = Connector.objects.create(name="Chaos", manifest=manifest)
         self.left = runs
         self.checked = 0
@@ -31,13 +41,21 @@ class Story:
             source = DataSource(
                 name=f"Chaos {number}", connector=connector, namespace=f"chaos_{number}", settings={"base_url": url}
             )
-            source.seal({"token": "demo-token"})
+            source.seal(dict(credentials))
             source.save()
             self.sources.append(source)
 
     def advance(self) -> bool:
-        """Start a run on every free source while any are left; true when all have ended."""
-        busy = set(Run.objects.filter(status__in=RUN_OPEN).values_list("source", flat=True))
+        """Start a run on every free source while any are left; true when all have ended. While the database is away
+        nothing is started, and nothing is known to have ended."""
+        try:
+            return self._advance()
+        except DatabaseError:
+            connection.close()
+            return False
+
+    def _advance(self) -> bool:
+        busy = set(self.runs.filter(status__in=RUN_OPEN).values_list("source", flat=True))
         for source in self.sources:
             if self.left and source.pk not in busy:
                 mode = RunMode.DESTRUCTIVE if self.left % 2 else RunMode.INCREMENTAL
@@ -46,32 +64,57 @@ class Story:
                 busy.add(source.pk)
         return not self.left and not busy
 
+    @property
+    def runs(self) -> QuerySet[Run]:
+        """The runs of this story: a scenario may have others beside them."""
+        return Run.objects.filter(source__in=self.sources)
+
     def busy_workers(self) -> list[int]:
         """The pids of the workers that hold a task now."""
-        names = Task.objects.filter(status="running").order_by("pk").values_list("worker", flat=True)
-        return [int(name.partition(":")[2].partition("/")[0]) for name in names]
+        return list(self.held())
+
+    def held(self) -> dict[int, list[str]]:
+        """The kinds of the tasks in the hands of each worker now, by its pid."""
+        found: dict[int, list[str]] = {}
+        for name, kind in Task.objects.filter(status="running").order_by("pk").values_list("worker", "kind"):
+            found.setdefault(int(name.partition(":")[2].partition("/")[0]), []).append(kind)
+        return found
 
     def verdict(self) -> dict[str, Any]:
-        statuses = Counter(Run.objects.values_list("status", flat=True))
+        statuses = Counter(self.runs.values_list("status", flat=True))
         attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))
         wrong = self._wrong_books()
         try:
             wrong += self._wrong_rows()
         except IngestionError as error:
             wrong.append(f"the live tables cannot be read: {error} {error.detail}")
-        texts = Message.objects.filter(level=Level.ERROR).values_list("text", "detail")
+        texts = Message.objects.filter(level=Level.ERROR, run__in=self.runs).values_list("text", "detail")
         wrong += [f"message: {text} {detail[-800:]}" for text, detail in texts]
         if unfinished := sum(statuses.values()) - statuses[RunStatus.COMPLETED]:
             wrong.append(f"{unfinished} runs did not complete: {dict(statuses)}")
         return {
             "runs": sum(statuses.values()),
             "statuses": dict(statuses),
+            "aimed_at": dict(self.aimed),
+            "resume_s": self._resume(),
             "fenced": Event.objects.filter(after="fenced").count(),
             "taken_back": Event.objects.filter(actor="sweeper", after="queued").count(),
             "tried_again": dict(Counter(attempts)),
             "rows_checked": self.checked,
             "wrong": wrong,
         }
+
+    def _resume(self) -> dict[str, float | None]:
+        """From the end of a dead worker's lease to the moment at which another held its task."""
+        events = list(Event.objects.exclude(task=None).order_by("pk").values_list("task", "after", "actor", "at"))
+        back: dict[int, datetime] = {}
+        seconds: list[float] = []
+        for task, after, actor, at in events:
+            if actor == "sweeper" and after == "queued":
+                back[task] = at
+            elif after == "running" and task in back:
+                seconds.append((at - back.pop(task)).total_seconds())
+        return {"p95": quantile(seconds, 0.95), "most": quantile(seconds, 1.0)}
 
     def _wrong_rows(self) -> list[str]:
         """Compare every live table with what the source served: the whole multiset, by an order-free digest."""
@@ -110,9 +153,10 @@ class Story:
                 wrong.append(f"{batch}: {batch.staged_count} staged, {batch.loaded_count} loaded")
             if batch.extracted_count != batch.staged_count + batch.rejected_count + batch.superseded_count:
                 wrong.append(f"{batch}: extracted {batch.extracted_count} does not add up")
-        completed = Run.objects.filter(status=RunStatus.COMPLETED).count()
-        if DataLoad.objects.count() != completed:
-            wrong.append(f"{DataLoad.objects.count()} data loads for {completed} completed runs")
+        completed = self.runs.filter(status=RunStatus.COMPLETED).count()
+        loads = DataLoad.objects.filter(run__in=self.runs).count()
+        if loads != completed:
+            wrong.append(f"{loads} data loads for {completed} completed runs")
         twice = warehouse().query(
             "select load_id, dataset from headgate_books._ledger group by 1, 2 having count(*) > 1"
         )

@@ -103,7 +103,7 @@ def _judge_retries(answer: Answer, number: int, old: Run, said: list[Any]) -> No
 def _without_retry_rules() -> Iterator[None]:
     """Check, then insert: neither the source's lock nor the unique constraints, for the time of the block."""
     found = _drop_constraints()
-    unlocked = (starting, "_lock_source", lambda pk: DataSource.objects.get(pk=pk))
+    unlocked = (starting, "lock_source", lambda pk: DataSource.objects.get(pk=pk))
     unseen = (starting, "_accept", _slowly(starting._accept))
     with patched(unlocked, unseen):
         yield
