@@ -1,5 +1,7 @@
-"""Data loads: that data has been brought in. Each leads back to the run, or the batch, that brought it."""
+"""Data loads: that data has been brought in. Each leads back to the run, or the batch, that brought it; above the
+list stand the runs at work, whose data loads are still to come."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -16,8 +18,9 @@ from unfold.paginator import InfinitePaginator
 from ingestion.models import Batch
 from runs.admin.filters import PeriodFilter
 from runs.models import DataLoad
-from runs.states import LOAD_WORDS
-from runs.templatetags.headgate import badge, moment, number
+from runs.reading import loads
+from runs.states import LOAD_WORDS, LoadStatus
+from runs.templatetags.headgate import badge, icon, moment, number
 
 
 @admin.register(DataLoad)
@@ -64,7 +67,8 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
             address = reverse("admin:ingestion_batch_change", args=[load.batch_id])
             return format_html('<a class="hg-link" href="{}">Batch {}</a>', address, load.batch_id)
         address = reverse("admin:runs_run_change", args=[load.run_id])
-        return format_html('<a class="hg-link" href="{}">Run {}</a>', address, load.run_id)
+        shape = icon("info") if load.status == LoadStatus.RUNNING else ""
+        return format_html('<a class="hg-link" href="{}">{} Run {}</a>', address, shape, load.run_id)
 
     @admin.display(description="Tables", ordering="table_count")
     def tables(self, load: DataLoad) -> str:
@@ -82,23 +86,46 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
     def finished(self, load: DataLoad) -> SafeString | str:
         return moment(load.finished_at)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"coming": loads.coming(), **(extra_context or {})})  # type: ignore[no-any-return]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One data load with its tables."""
+        """One data load: its phases, tables, files and messages."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        load = self.get_queryset(request).filter(pk=object_id).first() if object_id.isdecimal() else None
+        load = self.get_queryset(request).filter(pk=object_id).first() if _whole(object_id) else None
         if load is None:
-            raise Http404(f"There is no data load {object_id}.")
-        of_run = {"load": load.run.load_id, "owner": load.run.owner} if load.run else {"pk": load.batch_id}
-        batches = Batch.objects.filter(**of_run).select_related("dataset")
+            raise Http404(f"There is no data load {object_id[:20]}.")
         context = {
             **self.admin_site.each_context(request),
+            **_shown(load, request.GET),
             "title": f"Data load {load.pk}",
             "opts": self.opts,
             "original": load,
             "load": load,
-            "batches": batches.order_by("dataset__name"),
         }
         return TemplateResponse(request, "admin/runs/dataload/page.html", context)
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _shown(load: DataLoad, query: Mapping[str, str]) -> dict[str, Any]:
+    """A fixed number of queries. How many messages, and which page of files, are in the address."""
+    owned = {"load": load.run.load_id, "owner": load.run.owner} if load.run else {"pk": load.batch_id}
+    asked = _whole(query.get("files", ""))
+    page, files = loads.files_of(load, max(asked, 1))
+    count = _whole(query.get("messages", ""))
+    return {
+        "batches": Batch.objects.filter(**owned).select_related("dataset").order_by("dataset__name"),
+        "phases": loads.phases_of(load),
+        "stream": loads.stream_of(load, count),
+        "states": loads.file_states(load),
+        "files": files,
+        "page": page,
+        "files_open": asked > 0,
+        "messages_asked": count,
+    }
