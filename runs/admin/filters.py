@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.contrib.admin import ListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.auth.models import User
@@ -167,7 +167,7 @@ class AttentionFilter(RunFilter):
         snoozed = Run.objects.filter(snoozed_until__gt=timezone.now(), acknowledged_at=None)
         found = {"needed": Run.objects.needing_attention(), "acknowledged": known, "snoozed": snoozed}
         asked: QuerySet[Any] = found.get(self.chosen[0], Run.objects.none())
-        return cast("QuerySet[Any]", queryset & asked)
+        return queryset & asked
 
 
 class LongerFilter(RunFilter):
@@ -185,7 +185,7 @@ class LongerFilter(RunFilter):
             return queryset.none()
         least = timedelta(minutes=int(self.chosen[0]))
         began = timezone.now() - least
-        took = queryset.annotate(took=F("finished_at") - F("started_at"))
+        took: QuerySet[Any] = queryset.annotate(took=F("finished_at") - F("started_at"))
         return took.filter(Q(took__gt=least) | Q(status__in=sorted(RUN_OPEN), started_at__lt=began))
 
 

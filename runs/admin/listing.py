@@ -181,17 +181,22 @@ def _sorted(newest: QuerySet[Run], order: str, first: int) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def remembered(request: HttpRequest, names: Sequence[str]) -> str | None:
-    """Keeps the filters of this list for the person's session; answers those to return to, for an address that says
-    nothing. `?all=1` forgets them."""
-    kept = QueryDict(mutable=True)
-    for name in (*names, ORDER):
-        if values := [value for value in request.GET.getlist(name) if value]:
-            kept.setlist(name, values)
+def better_address(request: HttpRequest, names: Sequence[str]) -> str:
+    """Where to go instead: without what a form left empty; or, for an address that says nothing, back to the last
+    filters of this person's session. Keeps the filters that are asked for now; `?all=1` forgets them."""
     before: str = request.session.get(REMEMBERED, "")
     if not request.GET:
-        return before or None
+        return f"?{before}&{ALL}={AGAIN}" if before else ""
+    said = request.GET.copy()
+    for name, values in request.GET.lists():
+        said.setlist(name, [value for value in values if value])
+    if said != request.GET:
+        said.pop(ALL, None)
+        return _address(said)
+    kept = QueryDict(mutable=True)
+    for name in (*names, ORDER):
+        kept.setlist(name, said.getlist(name))
     now = kept.urlencode()
-    if now != before and not request.GET.get(SEARCH) and PAGE not in request.GET:
+    if now != before and SEARCH not in said and PAGE not in said:
         request.session[REMEMBERED] = now
-    return None
+    return ""

@@ -103,8 +103,8 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         """The list. Reached without any filter, it returns to the person's last ones."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method == "GET" and (last := listing.remembered(request, FILTER_NAMES)):
-            return HttpResponseRedirect(f"?{last}&{listing.ALL}={listing.AGAIN}")
+        if request.method == "GET" and (better := listing.better_address(request, FILTER_NAMES)):
+            return HttpResponseRedirect(better)
         now = timezone.now()
         context = {"strip": counters(request.GET.dict(), now=now), "bars": bars(request.GET.dict(), now=now)}
         answer: HttpResponse = super().changelist_view(
