@@ -7,6 +7,7 @@ out. A mutant has four seeds to show itself; one that no seed shows is a failure
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few faults: a look, not a measurement")
     parser.add_argument("--no-mutants", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if unknown := sorted(set(given.names) - set(PLANS)):
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(PLANS)}")
     fine = [_play(name, given) for name in given.names or PLANS]
@@ -53,9 +55,15 @@ def _catches(name: str, mutant: str, *, seed: int, count: int) -> bool:
 def _round(name: str, *, seed: int, count: int, mutant: str = "none") -> dict[str, Any]:
     command = [sys.executable, "-m", f"tests.chaos.{PLANS[name].module}", name]
     command += [f"--seed={seed}", f"--count={count}", f"--mutant={mutant}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LONGEST)
-    line = done.stdout.strip().splitlines()[-1:] or [
-        json.dumps({"scenario": name, "seed": seed, "mutant": mutant, "result": "broke", "code": done.returncode})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        said, _ = process.communicate(timeout=LONGEST)
+    finally:
+        if process.poll() is None:  # told to end, or too late: its servers and workers must go with it
+            process.terminate()
+            process.wait()
+    line = said.strip().splitlines()[-1:] or [
+        json.dumps({"scenario": name, "seed": seed, "mutant": mutant, "result": "broke", "code": process.returncode})
     ]
     print(line[0], flush=True)
     answer: dict[str, Any] = json.loads(line[0])

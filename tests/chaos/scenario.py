@@ -8,6 +8,8 @@ import argparse
 import json
 import os
 import random
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +67,7 @@ def main(plays: Mapping[str, Play], arguments: Sequence[str] | None = None) -> i
     if given.mutant not in (NONE, *plan.mutants):
         parser.error(f"{given.name} has no such mutant; there are {', '.join(plan.mutants)}")
     options = Options(seed=given.seed, count=given.count or plan.usual, mutant=given.mutant)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of every clean-up
     started = time.monotonic()
     line = line_of(given.name, options, plays[given.name](options))
     print(json.dumps(line | {"seconds": round(time.monotonic() - started, 1)}), flush=True)
