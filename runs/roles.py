@@ -38,7 +38,11 @@ VERBS: Final[dict[str, Verb]] = {
     ),
     "start": Verb(about="Start an incremental run", permissions=("connectors.start_run",), roles=HELPERS),
     "cancel": Verb(about="Cancel a run", permissions=("runs.cancel_run",), roles=HELPERS),
-    "retry": Verb(about="Retry a run, as the type that it was", permissions=("runs.retry_run",), roles=HELPERS),
+    "retry": Verb(
+        about="Retry a run; a destructive one with the right to start it, too",
+        permissions=("runs.retry_run",),
+        roles=HELPERS,
+    ),
     "care": Verb(
         about="Acknowledge, assign and snooze a run, and add notes to it",
         permissions=("runs.care_run",),

@@ -15,6 +15,7 @@ from connectors.api.permissions import Needs, may
 from connectors.api.views import ApiView
 from runs.api.filters import EventFilter, MessageFilter, TableFilter, TaskFilter
 from runs.api.serializers import LEVELS, seconds
+from runs.lifecycle.caring import WORDS as CARE_WORDS
 from runs.models import Event, Message, Run, TableLoad, Task
 from runs.states import RUN_WORDS, TASK_WORDS
 
@@ -145,7 +146,7 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         return _words(event).get(event.before, "")
 
     def get_after_label(self, event: Event) -> str:
-        return _words(event).get(event.after, event.after)
+        return _words(event).get(event.after) or CARE_WORDS.get(event.after, event.after)
 
     def get_actor(self, event: Event) -> str:
         # Workers sign as "worker <host>/<thread>"; host names are for those who may see raw data.
