@@ -3,10 +3,10 @@
 "use strict";
 
 (() => {
-  const page = document.querySelector("[data-live]");
+  let page = null; // what is asked again, once the document is read: this script stands in its head
   const HIDDEN = 60, PATIENCE = 15, SAY = 10, LOST_AFTER = 2; // seconds, but for the last: failures in a row
   const held = new Set(); // ids of new rows that wait behind the button
-  let etag = "", have = "", seen = "", seconds = Number(page?.dataset.poll) || 3;
+  let etag = "", have = "", seen = "", seconds = 3;
   let readAt = performance.now(), readClock = "", failures = 0, over = false, timer = 0, asking = false;
   let toSay = "", saidAt = -SAY * 1000, sayTimer = 0;
 
@@ -157,15 +157,21 @@
     timer = setTimeout(look, usual * 1000 * (0.9 + 0.2 * Math.random()));
   }
 
-  follow();
-  if (!page) return;
-  readClock = byId("run-fresh-words")?.textContent.match(/[\d:]{8}/)?.[0] || "";
-  document.addEventListener("visibilitychange", () => { clearTimeout(timer); if (document.hidden) plan(); else look(); });
-  document.addEventListener("hg:refresh", look);
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("#run-again")) look();
-    if (event.target.closest("#show-new")) showHeld();
-  });
-  setInterval(fresh, 1000);
-  plan();
+  function begin() {
+    follow();
+    page = document.querySelector("[data-live]");
+    if (!page) return;
+    seconds = Number(page.dataset.poll) || seconds;
+    readClock = byId("run-fresh-words")?.textContent.match(/[\d:]{8}/)?.[0] || "";
+    document.addEventListener("visibilitychange", () => { clearTimeout(timer); if (document.hidden) plan(); else look(); });
+    document.addEventListener("hg:refresh", look);
+    document.addEventListener("click", (event) => {
+      if (event.target.closest("#run-again")) look();
+      if (event.target.closest("#show-new")) showHeld();
+    });
+    setInterval(fresh, 1000);
+    plan();
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin); else begin();
 })();
