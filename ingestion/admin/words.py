@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db.models import OuterRef, Subquery
@@ -15,9 +15,32 @@ from django.utils.safestring import SafeString
 from ingestion.access.models import ApiClient
 from ingestion.models import Batch, Dataset
 from ingestion.states import BatchStatus as S
+from ingestion.words import NOTHING, ago, exact, icon, moment, number, plural, words
 
-NOTHING: Final = "–"
-UNBROKEN: Final = "\u00a0"
+__all__ = [
+    "NOTHING",
+    "ago",
+    "badge",
+    "batch_link",
+    "client_name",
+    "clock",
+    "copy_button",
+    "exact",
+    "icon",
+    "lasted",
+    "link",
+    "moment",
+    "name_of",
+    "number",
+    "owner_link",
+    "plural",
+    "short",
+    "size",
+    "status_word",
+    "where",
+    "words",
+]
+
 # status → (class of its colour, shape of its icon)
 LOOKS: Final[dict[str, tuple[str, str]]] = {
     S.LOADING: ("running", "upload"),
@@ -36,10 +59,6 @@ LOOKS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def icon(name: str) -> SafeString:
-    return format_html('<span class="material-symbols-outlined hg-icon" aria-hidden="true">{}</span>', name)
-
-
 def badge(status: str) -> SafeString:
     """A batch's status: word, shape and colour."""
     tone, shape = LOOKS.get(status, ("skipped", "circle"))
@@ -50,56 +69,14 @@ def status_word(status: str) -> str:
     return str(status).capitalize()
 
 
-def number(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
-
-
-def plural(count: int, word: str) -> str:
-    """ "1 row", "3 rows"."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}es" if word[-2:] == "ch" else f"{count:,} {word}s"
-
-
 def size(value: int | None) -> str:
     return str(filesizeformat(value)) if value else NOTHING
-
-
-def exact(value: datetime | None) -> str:
-    return timezone.localtime(value).strftime("%d %b %Y %H:%M:%S %Z") if value else NOTHING
 
 
 def clock(value: datetime, *, now: datetime) -> str:
     """The time of day, with the date where it is not today."""
     local, today = timezone.localtime(value), timezone.localtime(now)
     return local.strftime("%H:%M" if local.date() == today.date() else "%d %b %Y %H:%M")
-
-
-def moment(value: datetime | None) -> SafeString | str:
-    """How long ago, with the exact time in the title."""
-    if value is None:
-        return NOTHING
-    text = '<time datetime="{}" title="{}">{}</time>'
-    return format_html(text, value.isoformat(), exact(value), ago(timezone.now() - value))
-
-
-def ago(passed: timedelta) -> str:
-    seconds = int(passed.total_seconds())
-    if seconds < 5:
-        return "just now"
-    unit, length = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)) if seconds >= s)
-    return f"{seconds // length}{UNBROKEN}{unit}{UNBROKEN}ago"
-
-
-def words(value: timedelta) -> str:
-    """A duration in its two largest units: "41 s", "3 min 05 s", "2 h 07 min", "7 d 3 h"."""
-    seconds = max(int(value.total_seconds()), 0)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 60:
-        text = f"{seconds} s"
-    elif minutes < 60:
-        text = f"{minutes} min {seconds % 60:02d} s"
-    else:
-        text = f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{days} d {hours % 24} h"
-    return text.replace(" ", UNBROKEN)
 
 
 def lasted(batch: Batch, *, now: datetime) -> SafeString | str:

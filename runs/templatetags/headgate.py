@@ -8,12 +8,34 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ingestion.words import NOTHING, UNBROKEN, exact, icon, moment, number, plural, words
 from runs.models import Level
 from runs.states import KIND_WORDS, LOAD_WORDS, RUN_WORDS, TASK_WORDS
 
+__all__ = [
+    "NOTHING",
+    "TRIGGERS",
+    "badge",
+    "brief",
+    "clock",
+    "exact",
+    "icon",
+    "lasted",
+    "level_badge",
+    "link",
+    "load_badge",
+    "moment",
+    "number",
+    "plural",
+    "signed",
+    "system_word",
+    "trigger_word",
+    "words",
+]
+
 register = template.Library()
-NOTHING = "–"
-UNBROKEN = "\u00a0"
+for shared in (number, words, moment, exact, plural):
+    register.filter(shared)
 # status → the shape of its icon; the class of the same name gives its colour
 SHAPES = {
     "waiting": "hourglass_empty",
@@ -38,10 +60,6 @@ TRIGGERS = {
 SYSTEM_WORDS = {**KIND_WORDS, **LOAD_WORDS}
 
 
-def icon(name: str) -> SafeString:
-    return format_html('<span class="material-symbols-outlined hg-icon" aria-hidden="true">{}</span>', name)
-
-
 @register.simple_tag
 def badge(status: str, word: str = "") -> SafeString:
     """A status as people see it."""
@@ -64,27 +82,6 @@ def level_badge(level: int, count: int | None = None) -> SafeString:
 
 
 @register.filter
-def number(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
-
-
-@register.filter
-def words(value: timedelta | None) -> str:
-    """A duration in its two largest units: "41 s", "3 min 05 s", "2 h 07 min", "7 d 3 h"."""
-    if value is None:
-        return NOTHING
-    seconds = max(int(value.total_seconds()), 0)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 60:
-        text = f"{seconds} s"
-    elif minutes < 60:
-        text = f"{minutes} min {seconds % 60:02d} s"
-    else:
-        text = f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{days} d {hours % 24} h"
-    return text.replace(" ", UNBROKEN)
-
-
-@register.filter
 def brief(value: timedelta | None) -> str:
     """A duration that may be very short: under ten seconds with a decimal."""
     if not value:
@@ -94,35 +91,12 @@ def brief(value: timedelta | None) -> str:
 
 
 @register.filter
-def moment(value: datetime | None) -> SafeString | str:
-    """How long ago, with the exact time in the title."""
-    if value is None:
-        return NOTHING
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact(value), ago(timezone.now() - value)
-    )
-
-
-@register.filter
-def exact(value: datetime | None) -> str:
-    return timezone.localtime(value).strftime("%d %b %Y %H:%M:%S %Z") if value else NOTHING
-
-
-@register.filter
 def clock(value: datetime | None) -> SafeString | str:
     """The time of day, with date and zone in the title."""
     if value is None:
         return NOTHING
     short = timezone.localtime(value).strftime("%H:%M:%S")
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact(value), short)
-
-
-def ago(passed: timedelta) -> str:
-    seconds = int(passed.total_seconds())
-    if seconds < 5:
-        return "just now"
-    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)) if seconds >= s)
-    return f"{seconds // size}{UNBROKEN}{unit}{UNBROKEN}ago"
 
 
 @register.simple_tag
@@ -143,12 +117,6 @@ def trigger_word(value: str) -> str:
 def system_word(value: str) -> str:
     """The word for a kind of task or a data load's status."""
     return SYSTEM_WORDS.get(value, value)
-
-
-@register.filter
-def plural(count: int, word: str) -> str:
-    """ "1 table", "3 tables"."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 @register.filter
