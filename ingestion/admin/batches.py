@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ingestion.admin import page, words
+from ingestion.admin.downloads import Downloads
 from ingestion.admin.filters import (
     CreatedFilter,
     DatasetFilter,
@@ -165,7 +166,7 @@ class BatchAdmin(ReadOnly):
         ]
         own.append(path("<int:batch_id>/live/", wrap(self.live_view), name="ingestion_batch_live"))
         urls: list[URLPattern] = super().get_urls()
-        return own + urls
+        return own + Downloads(self).urls() + urls
 
     def batch_or_404(self, request: HttpRequest, batch_id: int | str) -> Batch:
         """The batch with its dataset, by our number or its public id. Raises PermissionDenied, Http404."""

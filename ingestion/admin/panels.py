@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from ingestion.admin.samples import samples_of
 from ingestion.admin.view import View
 from ingestion.admin.words import NOTHING, badge, batch_link, exact, moment, number, owner_link, size, words
+from ingestion.downloads import download_url, upload_url
 from ingestion.models import Batch, BatchEvent, BatchFile
 from ingestion.states import BatchStatus as S
 
@@ -29,7 +30,7 @@ def panel(batch: Batch, view: View, *, raw: bool) -> dict[str, Any]:
     """What the open tab shows, for its template."""
     if view.tab == "rows":
         return {"raw": raw, "samples": samples_of(batch) if raw else None}
-    return PANELS[view.tab](batch, view)
+    return {"raw": raw, **PANELS[view.tab](batch, view)}
 
 
 def _files(batch: Batch, view: View) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def _file(file: Any, batch: Batch, now: Any) -> dict[str, Any]:
     first = next(iter(file.errors), None)
     return {
         "path": file.path,
+        "download": upload_url(file) if file.piece_count and file.is_complete else "",
         "size": size(file.size),
         "pieces": number(file.piece_count),
         "state": _file_state(file, batch, now),
@@ -137,6 +139,7 @@ def _part(part: Any) -> dict[str, Any]:
         "rows": number(part.row_count),
         "size": size(part.size),
         "key": part.key,
+        "download": download_url(part),
         "merged": part.merged_into_id is not None,
     }
 

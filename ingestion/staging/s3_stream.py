@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError
@@ -13,6 +14,7 @@ from ingestion.staging.base import ObjectMissing, StagingUnavailable
 from ingestion.staging.s3_write import DIGEST
 
 RESUMES: Final = 5
+LOOKS: Final = 3  # at an object that came with other bytes, before it is taken for changed
 BLOCK: Final = 1 << 20
 AGAIN: Final = "Nothing needs to be done: it is tried again."
 
@@ -69,22 +71,26 @@ class ObjectStream(io.RawIOBase):
         return data
 
     def _spoiled(self) -> IngestionError:
-        """Whether the object was changed or only came here changed is told by reading it once more."""
+        """Whether the object was changed, or only came here changed, is told by reading it again."""
         self._body.close()
-        digest, body = hashlib.sha256(), self._get({})["Body"]
-        try:
-            while block := body.read(BLOCK):
-                digest.update(block)
-        except BROKEN as error:
-            return StagingUnavailable(f"The staging store broke off {self._key}.", advice=AGAIN, detail=str(error))
-        finally:
-            body.close()
-        if digest.hexdigest() == self._sha256:
-            return StagingUnavailable(f"The staged file {self._key} came here with other bytes.", advice=AGAIN)
+        for _ in range(LOOKS):
+            try:
+                found = self._digest_now()
+            except BROKEN as error:
+                return StagingUnavailable(f"The staging store broke off {self._key}.", advice=AGAIN, detail=str(error))
+            if found == self._sha256:
+                return StagingUnavailable(f"The staged file {self._key} came here with other bytes.", advice=AGAIN)
         return ObjectMissing(
             f"The staged file {self._key} is not what was written: its checksum differs.",
             advice="Start the run again with everything extracted; tell whoever owns the bucket.",
         )
+
+    def _digest_now(self) -> str:
+        digest, body = hashlib.sha256(), self._get({})["Body"]
+        with closing(body):
+            while block := body.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
 
     def _resume(self, cause: Exception | None) -> None:
         self._body.close()

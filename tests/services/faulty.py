@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +64,7 @@ class FaultyProxy:
         self.patience = 3.0  # seconds that a request hangs; longer than its client waits
         self.expired: set[str] = set()  # access keys
         self.knows_conditions = True
+        self.stored: Callable[[str, bytes], None] | None = None  # told of each body that was put, by its path
         self.over = threading.Event()
         proxy = self
 
@@ -103,6 +104,8 @@ class FaultyProxy:
         if fault in (REFUSE_TO_ANSWER, RESET, HANG):
             return self._break_off(request, fault)
         status, headers, data = self._ask(request, body)
+        if self.stored and request.command == "PUT" and status == 200:
+            self.stored(urlsplit(request.path).path, body)
         if fault in (LOSE_ANSWER, LATE_SUCCESS):
             return self._break_off(request, HANG if fault == LATE_SUCCESS else REFUSE_TO_ANSWER)
         return self._reply(request, status, headers, data, fault)
