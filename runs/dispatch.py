@@ -1,14 +1,11 @@
 """Wake-ups: "look at task 17", sent by actor name after commit. Losing one costs latency only; the sweep repeats it."""
 
-import logging
-
 import dramatiq
 from django.db import transaction
-from dramatiq.errors import BrokerConnectionError
 
+from ingestion.dispatch import enqueue
 from runs.states import TaskKind
 
-log = logging.getLogger(__name__)
 ROUTES: dict[TaskKind, tuple[str, str]] = {  # kind → actor, queue
     TaskKind.EXTRACTION: ("extract", "extract"),
     TaskKind.METADATA: ("consolidate", "consolidate"),
@@ -33,9 +30,4 @@ def send(task_id: int, kind: str) -> bool:
     message: dramatiq.Message[None] = dramatiq.Message(
         queue_name=queue, actor_name=actor, args=(task_id,), kwargs={}, options={}
     )
-    try:
-        dramatiq.get_broker().enqueue(message)
-    except (BrokerConnectionError, OSError) as error:
-        log.warning("task %s not woken, the sweeper will: %s", task_id, type(error).__name__)
-        return False
-    return True
+    return enqueue(message, about=f"task {task_id}")

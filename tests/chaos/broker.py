@@ -15,21 +15,20 @@ from typing import Any
 import httpx
 import redis
 
-from tests.chaos.campaign import Campaign, campaign
+from tests.chaos.campaign import STUCK_S, Campaign, campaign
 from tests.chaos.house import ROOT
-from tests.chaos.scenario import NONE, Answer, Options, main, quantile
+from tests.chaos.scenario import Answer, Options, main, quantile
 from tests.services.process import Server, free_port
 
 FREEZE_S = 30.0
 SHORT_FREEZE_S = 8.0  # where fewer than the target's faults are asked for
-DELAY_S = 15.0
+DELAY_S = 15.0  # beside the time that a run takes by itself
 API_P99_S = 3.0
 PASSWORD = "a-long-password-of-a-program"
 
 
 def play(options: Options) -> Answer:
     sweeper = options.mutant != "no_sweeper"
-    patience = 90 if options.mutant == NONE else 25
     fast = {"HEADGATE_FAST_PASSWORDS": "1"}
     with campaign(options, runs=max(8, options.count), persistent=False, sweeper=sweeper, environment=fast) as house:
         dice = options.dice
@@ -41,7 +40,7 @@ def play(options: Options) -> Answer:
                 house.go_on(dice.uniform(0.5, 1.5))
                 INJECT[fault](house, caller, options)
                 house.answer.add(fault)
-            house.finish(patience=patience)
+            house.finish(stuck_after=STUCK_S if sweeper else 20.0)
         finally:
             caller.stop()
         _judge(house, caller)
@@ -88,7 +87,7 @@ def _judge(house: Campaign, caller: "Caller") -> None:
     p99 = quantile(caller.frozen_seconds, 0.99)
     answer.expect(p99 is None or p99 < API_P99_S, f"while the broker was frozen, a call took {p99} s")
     late = answer.recovery_s
-    answer.expect(late is not None and late <= DELAY_S * 2, f"the last run ended {late} s after the last fault")
+    answer.expect(late is not None and late <= DELAY_S * 4, f"the last run ended {late} s after the last fault")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 from tests.chaos.house import LEASE, MANIFEST, NOTHING, Crew, Servers, servers
 from tests.chaos.scenario import Answer, Options, set_up_django
 
-PATIENCE = 90  # seconds after the last fault by which every run must have ended
+STUCK_S = 60.0  # without any move of any run or task: a run that is open then is stuck
 
 
 @dataclass
@@ -33,12 +33,17 @@ class Campaign:
             meanwhile()
             time.sleep(0.1)
 
-    def finish(self, *, patience: float = PATIENCE, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Wait until every run has ended, and judge all of it. Recovery is the time from here to the last end."""
-        began = time.monotonic()
-        while not self.story.advance() and time.monotonic() - began < patience:
+    def finish(self, *, stuck_after: float = STUCK_S, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Start no more, wait until every run has ended or nothing has moved for long, and judge all of it. Recovery
+        is the time from here to the end of the last run, its ordinary work included."""
+        self.story.left = 0
+        began = moved = time.monotonic()
+        seen = -1
+        while not self.story.advance() and time.monotonic() - moved < stuck_after:
             meanwhile()
             time.sleep(0.1)
+            if (count := self.story.moves()) != seen:
+                seen, moved = count, time.monotonic()
         self.answer.recovery_s = round(time.monotonic() - began, 1)
         verdict = self.story.verdict()
         self.answer.wrong += verdict.pop("wrong")

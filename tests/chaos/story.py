@@ -64,6 +64,14 @@ class Story:
                 busy.add(source.pk)
         return not self.left and not busy
 
+    def moves(self) -> int:
+        """How many moves there have been; the same as before while the database is away."""
+        try:
+            return Event.objects.count()
+        except DatabaseError:
+            connection.close()
+            return -1
+
     @property
     def runs(self) -> QuerySet[Run]:
         """The runs of this story: a scenario may have others beside them."""
