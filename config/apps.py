@@ -8,3 +8,7 @@ class WiringConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401 - registers the checks
+        from config.observing import logs, sentry
+
+        logs.keep_secrets()
+        sentry.start()

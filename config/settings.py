@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
+    "config.observing.requests.Observed",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -139,6 +140,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.CurrentMessage",
         "dramatiq.middleware.Retries",
         "runs.shutdown.StopAtPages",
+        "config.observing.workers.HealthPort",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
     ],
 }
@@ -222,14 +224,31 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# Watching
+LOG_FORMAT = env("LOG_FORMAT", default="text")  # or json
+LOG_LEVEL = env("LOG_LEVEL", default="") or env("HEADGATE_LOG_LEVEL", default="WARNING")
+HEALTH_PORT = env.int("HEALTH_PORT", default=0) or None  # of workers and the sweeper; the next ones for neighbours
+HEALTH_HOST = env("HEALTH_HOST", default="0.0.0.0")  # noqa: S104 - asked from other hosts; off without a port
+METRICS_TOKEN = env("METRICS_TOKEN", default="")  # without one the web answers no /metrics
+SENTRY_DSN = env("SENTRY_DSN", default="")
+WATCHED = "config.observing.port.watched"  # what the sweeper runs in
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "connectors.secrets.Redactor"}},
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["redact"]}},
+    "filters": {
+        "marks": {"()": "config.observing.logs.Marked"},
+        "redact": {"()": "connectors.secrets.Redactor"},
+    },
+    "formatters": {
+        "text": {"()": "config.observing.logs.TextLines"},
+        "json": {"()": "config.observing.logs.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["marks", "redact"]},
+    },
     "loggers": {"oauthlib": {"level": "INFO"}, "oauth2_provider": {"level": "INFO"}},  # below it they write secrets
-    "root": {"handlers": ["stderr"], "level": env("HEADGATE_LOG_LEVEL", default="WARNING")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }
 
 from config.unfold import UNFOLD  # noqa: E402, F401

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from connectors.protocol import SourceError
 from ingestion import loading
 from ingestion.errors import Fenced, IngestionError
+from ingestion.marks import marked
 from ingestion.models import Batch
 from runs import runlog
 from runs.errors import Ghost, Released, Stopped
@@ -31,6 +32,12 @@ def perform(task_id: int) -> bool:
     claim = working.claim(task_id, worker=f"{socket.gethostname()}:{os.getpid()}/{uuid.uuid4().hex[:6]}")
     if claim is None:
         return False
+    with marked(run=claim.run.pk, task=claim.task.pk, attempt=claim.attempt):
+        _perform(claim)
+    return True
+
+
+def _perform(claim: Claim) -> None:
     _tell_beginning(claim)
     try:
         _work(claim)
@@ -39,7 +46,6 @@ def perform(task_id: int) -> bool:
         working.fenced(claim)
     finally:
         _keep_log(claim)
-    return True
 
 
 def _tell_beginning(claim: Claim) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from ingestion.errors import TransientError
+from ingestion.marks import marked
 from ingestion.models import BatchFile, Diagnostic, Discarded, Part, Piece
 from ingestion.promotion import setbacks
 from ingestion.promotion.keeping import kept
@@ -65,7 +66,8 @@ def _pieces_of(files: Sequence[BatchFile]) -> dict[int, list[Piece]]:
 def _tried(file: BatchFile, pieces: Sequence[Piece]) -> Checked | None:
     folder = settings.SCRATCH_DIR / f"file-{file.pk}-{file.attempt}"
     try:
-        return _check(file, pieces, folder)
+        with marked(batch=file.batch_id, file=file.pk, attempt=file.attempt):
+            return _check(file, pieces, folder)
     except Exception as error:  # noqa: BLE001 - the one place where any error of a file becomes a setback of its batch
         _set_back(file, error)
         return None

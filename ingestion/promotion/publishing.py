@@ -20,6 +20,7 @@ from ingestion import checking, lifecycle, loading
 from ingestion.blueprint.columns import Blueprint
 from ingestion.blueprint.merge import agree
 from ingestion.errors import ConfigFault, Fenced, IngestionError, SchemaFault
+from ingestion.marks import marked
 from ingestion.models import Batch, Dataset, Part
 from ingestion.promotion import grouping, setbacks
 from ingestion.promotion.leases import Publisher, publisher_of
@@ -50,7 +51,8 @@ def publish(publisher: Publisher, group: Sequence[Batch]) -> None:
     """Publish one group. Whatever happens, none of it stays ready: it is live, failed, waiting or taken apart."""
     numbers = [batch.pk for batch in group]
     try:
-        _publish(publisher, group)
+        with marked(dataset=publisher.dataset, batch=",".join(map(str, numbers[:20])), attempt=publisher.token):
+            _publish(publisher, group)
     except Fenced as error:
         log.warning("publishing %s was given up: %s", numbers, error)
     except IngestionError as error:

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils.module_loading import import_string
 
 from runs.local import sweep_until
+from runs.shutdown import shutting_down
 from runs.upkeep import sweep
 
 
@@ -25,6 +27,12 @@ class Command(BaseCommand):
             self.stdout.write(", ".join(f"{kind}: {count}" for kind, count in found.items()))
             return
         over = threading.Event()
+
+        def stop(*_: Any) -> None:
+            shutting_down.set()
+            over.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: over.set())
-        sweep_until(over, settings.SWEEP_SECONDS)
+            signal.signal(number, stop)
+        with import_string(settings.WATCHED)():
+            sweep_until(over, settings.SWEEP_SECONDS)

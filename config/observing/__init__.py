@@ -1,0 +1,1 @@
+"""Watching and running the production profile: health, metrics, logs, errors, and the doctor. Changes no data."""
