@@ -1,0 +1,43 @@
+"""What a whole run leaves for engineers: a log in plain words, and a ledger of its calls."""
+
+from runs.models import LogChunk
+from runs.reading.calls import ledger_of
+from runs.reading.logs import Wanted, tail, whole
+from runs.states import RunStatus
+
+
+def test_a_run_tells_what_it_did_step_by_step(house):
+    run = house.run(house.source(endpoints=["airlines"]))
+
+    log = tail(run, Wanted())
+    told = [(entry.code, entry.text) for entry in log.entries]
+    codes = [code for code, _ in told]
+    steps = ["began", "page", "staged", "columns", "load", "loaded", "publish", "published"]
+    assert [code for code in steps if code in codes] == steps
+    assert sorted(steps, key=codes.index) == steps
+    assert any(text.startswith("Page 1: 16 records, ") and "answer 200" in text for _, text in told)
+    assert ("published", "“airlines”: 16 inserted, 0 updated, 0 deleted, 16 live") in told
+    run.refresh_from_db()
+    assert run.log_line_count == len(told) == sum(LogChunk.objects.values_list("line_count", flat=True))
+    assert "demo-token" not in "".join(whole(run, Wanted()))
+
+
+def test_the_ledger_agrees_with_the_counts_of_the_run(house):
+    run = house.run(house.source(endpoints=["airlines", "planes"]))
+
+    assert run.status == RunStatus.COMPLETED
+    run.refresh_from_db()
+    ledger = ledger_of(run)
+    assert {row.endpoint for row in ledger.rows} == {"Airlines", "Planes"}
+    assert ledger.totals.calls == run.call_count
+    assert sum(row.count.answers["2xx"] for row in ledger.rows) == run.call_count
+
+
+def test_a_login_that_is_refused_stands_in_the_log_as_an_error(house):
+    run = house.run(house.source(endpoints=["airlines"], token="wrong-token-4711"))
+
+    errors = tail(run, Wanted(level=3)).entries
+    assert [entry.code for entry in errors] == ["auth"]
+    assert "refused our login (401)" in errors[0].text
+    assert ledger_of(run).rows[0].count.answers.get("4xx", 0) >= 1
+    assert "wrong-token-4711" not in "".join(whole(run, Wanted()))
