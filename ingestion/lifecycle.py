@@ -52,11 +52,11 @@ def move_all(
     return list(before)
 
 
-def _moved(batches: Sequence[int], allowed: frozenset[BatchStatus], facts: dict[str, Any]) -> dict[int, BatchStatus]:
+def _moved(batches: Sequence[int], allowed: frozenset[BatchStatus], facts: dict[str, Any]) -> dict[int, str]:
     """Those that this call moved, each with the status that it had."""
     if len(batches) == len(allowed) == 1:  # then one statement tells
         moved = Batch.objects.filter(pk=batches[0], status__in=allowed).update(**facts)
-        return {batches[0]: next(iter(allowed))} if moved else {}
+        return {batches[0]: str(next(iter(allowed)))} if moved else {}
     before = dict(
         Batch.objects.select_for_update(no_key=True)
         .filter(pk__in=batches, status__in=allowed)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
 
 from ingestion import dispatch, lifecycle
 from ingestion.access.caller import Caller
-from ingestion.models import Batch, BatchFile, Piece
+from ingestion.models import Batch, Piece
 from ingestion.refusals import Refused, Why
 from ingestion.states import BatchStatus
-from ingestion.uploads.finding import NEEDED, SHOWN, actor_of, batches_of, not_now, the_batch
+from ingestion.uploads.finding import actor_of, batches_of, named, not_now, the_batch, there
 from ingestion.uploads.spooling import discard
+from ingestion.uploads.statements import SHOWN, WRITTEN, batch_of
 
+BESIDE: Final = {
+    "unfinished": "SELECT path FROM ingestion_batchfile WHERE batch_id = batch.id AND NOT is_complete LIMIT 1",
+    "touched_when_seen": "SELECT touched_at FROM ingestion_batch WHERE id = batch.id",
+}
 FAILED_BY_CLIENT: Final = {
     "code": "FAIL",  # our own
     "description": "Marked as failed by its client (action FAIL). Nothing of it was ingested.",
@@ -49,10 +53,7 @@ def complete(caller: Caller, public_id: str) -> tuple[Batch, bool]:
 
 def _held(caller: Caller, public_id: str) -> Batch:
     """The batch with its row locked, and in the same query what speaks against completing it."""
-    open_file = BatchFile.objects.filter(batch=OuterRef("pk"), is_complete=False).order_by().values("path")[:1]
-    seen = Subquery(Batch.objects.filter(pk=OuterRef("pk")).order_by().values("touched_at"))
-    batches = batches_of(caller).only(*NEEDED, *SHOWN).annotate(unfinished=Subquery(open_file), touched_when_seen=seen)
-    return the_batch(batches.select_for_update(no_key=True, of=("self",)), public_id)
+    return there(batch_of(caller, named(public_id), fields=(*WRITTEN, *SHOWN), beside=BESIDE, lock=True), public_id)
 
 
 def _unfinished(batch: Batch) -> str | None:

@@ -15,10 +15,10 @@ from ingestion.refusals import Refused, Why
 from ingestion.uploads.creation import Creation
 from ingestion.uploads.finding import actor_of
 from ingestion.uploads.replaying import must_be_replaceable, named_predecessors, replay_of
+from ingestion.uploads.statements import dataset_of
 from ingestion.warehouse.base import Mode
 
 INCOMPATIBLE: Final = "ERR-BI-106"
-NEEDED: Final = ("public_id", "origin", "file_format", "error_diagnostics", "tags", "key")
 UPSERT: Final = (("unifiedProfile", "isupsert:true"), ("unifiedIdentity", "enabled:true"))
 
 
@@ -43,8 +43,7 @@ def create(caller: Caller, creation: Creation) -> Batch:
 
 
 def _dataset(caller: Caller, public_id: str) -> Dataset:
-    datasets = Dataset.objects.of(caller.organisation, caller.sandbox).only(*NEEDED)
-    dataset = next(iter(datasets.filter(public_id=public_id).order_by()[:1]), None)
+    dataset = dataset_of(caller, public_id)
     if dataset is None:
         raise Refused(Why.MISSING, f"There is no dataset {public_id[:64]} in this sandbox.")
     if dataset.origin != Origin.CLIENTS:

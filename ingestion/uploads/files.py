@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F
 from django.db.models.functions import Now
 
 from ingestion.access.caller import Caller
 from ingestion.models import Batch, BatchFile, Piece
 from ingestion.refusals import Refused, Why
-from ingestion.uploads.finding import NEEDED, batches_of, the_batch
+from ingestion.uploads.finding import named, there
 from ingestion.uploads.limits import must_have_room
 from ingestion.uploads.naming import checked_path
 from ingestion.uploads.spooling import Stored, discard
+from ingestion.uploads.statements import batch_of, locked_batch
 
+KNOWN_FILE: Final = {"known_file": "SELECT id FROM ingestion_batchfile WHERE batch_id = batch.id AND path = %s"}
 AT_ONCE: Final = 3  # how often an upload meets another one of the same new path before it gives way
 
 
@@ -40,8 +42,7 @@ class FileFacts:
 def place_for(caller: Caller, batch_id: str, dataset_id: str, path: str) -> Place:
     """Raises Refused: MISSING, INVALID for the path, CONFLICT when the batch takes no more files."""
     name = checked_path(path)
-    known = Subquery(BatchFile.objects.filter(batch=OuterRef("pk"), path=name).order_by().values("pk"))
-    batch = the_batch(batches_of(caller).only(*NEEDED).annotate(known_file=known), batch_id, dataset_id)
+    batch = there(batch_of(caller, named(batch_id), beside=KNOWN_FILE, given=[name]), batch_id, dataset_id)
     file_id: int | None = batch.known_file  # type: ignore[attr-defined]
     must_have_room(batch, files=1 if file_id is None else 0)
     return Place(batch=batch, path=name, file_id=file_id)
@@ -67,7 +68,7 @@ def put(place: Place, upload: Stored) -> FileFacts:
 
 @transaction.atomic
 def _keep(place: Place, upload: Stored) -> None:
-    batch = locked(place.batch.pk)
+    batch = locked_batch(place.batch.pk)
     if place.file_id is None:
         must_have_room(batch, files=1, size=upload.size)
         file = BatchFile.objects.create(batch=batch, path=place.path, ordinal=batch.files_left, **_whole(upload))
@@ -81,12 +82,6 @@ def _keep(place: Place, upload: Stored) -> None:
     if upload.size:
         last = upload.size - 1
         Piece.objects.create(file=file, first=0, last=last, key=upload.key, sha256=upload.sha256)
-
-
-def locked(batch_id: int) -> Batch:
-    """The batch's row, held until the transaction ends: COMPLETE comes either before an upload or after it."""
-    rows = Batch.objects.only("public_id", "status", "self_promoting", "files_left", "input_size")
-    return rows.select_for_update(no_key=True).get(pk=batch_id)
 
 
 def grow(place: Place, *, files: int = 0, size: int = 0) -> None:

@@ -13,15 +13,6 @@ from ingestion.refusals import Refused, Why, shown
 from ingestion.states import BatchStatus
 
 PUBLIC_ID: Final = re.compile(r"[0-9A-Za-z]{1,26}")
-NEEDED: Final = (  # of a batch by those that write to it: composing a query costs more than answering it
-    "public_id", "organisation", "sandbox", "status", "self_promoting", "files_left", "input_size",
-    "dataset__public_id",
-)  # fmt: skip
-SHOWN: Final = (  # besides, by those that show it to its client while it is loading
-    "external_id", "input_format", "diagnostics", "error_percent", "replay", "tags", "errors", "created_at",
-    "created_client", "created_user", "updated_at", "updated_user", "started_at", "completed_at", "finished_at",
-    "touched_at", "version", "extracted_count", "rejected_count", "successor",
-)  # fmt: skip
 NOT_NOW: Final = "ERR-BI-104"  # the action is not valid in this state
 
 
@@ -31,9 +22,17 @@ def batches_of(caller: Caller) -> QuerySet[Batch]:
 
 def the_batch(batches: QuerySet[Batch], public_id: str, dataset_id: str | None = None) -> Batch:
     """The one with this id, with its dataset. Raises Refused: MISSING, also when it is for another dataset."""
-    batch = None
-    if PUBLIC_ID.fullmatch(public_id):
-        batch = next(iter(batches.select_related("dataset").filter(public_id=public_id).order_by()[:1]), None)
+    found = next(iter(batches.select_related("dataset").filter(public_id=named(public_id)).order_by()[:1]), None)
+    return there(found, public_id, dataset_id)
+
+
+def named(public_id: str) -> str:
+    """The id, if it can be one; no batch has an empty one."""
+    return public_id if PUBLIC_ID.fullmatch(public_id) else ""
+
+
+def there(batch: Batch | None, public_id: str, dataset_id: str | None = None) -> Batch:
+    """What was found under an id. Raises Refused: MISSING for nothing, and for what is for another dataset."""
     if batch is None:
         raise Refused(Why.MISSING, f"There is no batch {shown(public_id)} in this sandbox.")
     if dataset_id is not None and batch.dataset.public_id != dataset_id:

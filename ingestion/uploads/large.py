@@ -12,12 +12,13 @@ from django.db.models.functions import Now
 from ingestion.access.caller import Caller
 from ingestion.models import BatchFile, Piece
 from ingestion.refusals import Refused, Why
-from ingestion.uploads.files import FileFacts, Place, empty, grow, locked, place_for, seen_again
+from ingestion.uploads.files import FileFacts, Place, empty, grow, place_for, seen_again
 from ingestion.uploads.finding import batches_of, must_take_files, the_batch
 from ingestion.uploads.limits import must_have_room
 from ingestion.uploads.naming import checked_path
 from ingestion.uploads.ranges import ContentRange, Span, merged, must_cover
 from ingestion.uploads.spooling import Stored, discard
+from ingestion.uploads.statements import locked_batch
 
 
 def initialize(place: Place) -> FileFacts:
@@ -31,7 +32,7 @@ def initialize(place: Place) -> FileFacts:
 
 @transaction.atomic
 def _begin(place: Place) -> None:
-    batch = locked(place.batch.pk)
+    batch = locked_batch(place.batch.pk)
     fresh = {"is_large": True, "is_complete": False, "total": None, "size": 0, "sha256": ""}
     if place.file_id is None:
         must_have_room(batch, files=1)
@@ -69,7 +70,7 @@ def put_chunk(place: Place, chunk: ContentRange, upload: Stored) -> FileFacts:
 
 @transaction.atomic
 def _keep(place: Place, chunk: ContentRange, upload: Stored) -> FileFacts:
-    batch = locked(place.batch.pk)
+    batch = locked_batch(place.batch.pk)
     file = _begun(place)
     _must_fit(file, chunk)
     replaced = list(file.pieces.filter(first=chunk.span.first, last=chunk.span.last))
@@ -115,7 +116,7 @@ def _must_fit(file: BatchFile, chunk: ContentRange) -> None:
 @transaction.atomic
 def complete_file(place: Place) -> FileFacts:
     """Declare a file whole; of one that is whole already, nothing more. Raises Refused naming gaps and overlaps."""
-    must_take_files(locked(place.batch.pk))
+    must_take_files(locked_batch(place.batch.pk))
     file = BatchFile.objects.filter(batch=place.batch, path=place.path).first()
     if file is None:
         raise Refused(Why.MISSING, f"There is no file “{place.path}” in the batch {place.batch.public_id}.")
