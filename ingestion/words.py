@@ -41,6 +41,14 @@ def words(value: timedelta | None) -> str:
     return text.replace(" ", UNBROKEN)
 
 
+def brief(value: timedelta | None) -> str:
+    """A duration that may be very short: under ten seconds with a decimal."""
+    if not value:
+        return NOTHING
+    seconds = value.total_seconds()
+    return f"{max(seconds, 0.1):.1f}{UNBROKEN}s" if seconds < 10 else words(value)
+
+
 def exact(value: datetime | None) -> str:
     return timezone.localtime(value).strftime("%d %b %Y %H:%M:%S %Z") if value else NOTHING
 

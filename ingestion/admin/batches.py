@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 from django.contrib import admin
@@ -198,13 +199,17 @@ class BatchAdmin(ReadOnly):
         return TemplateResponse(request, "admin/ingestion/batch/page.html", context)
 
     def live_view(self, request: HttpRequest, batch_id: int) -> HttpResponse:
-        """What has changed since `?since=`: 204 for nothing, 286 with the last word of a batch that has ended."""
+        """The page's parts: 304 while nothing has changed, 286 with the last word of a batch that has ended."""
         batch = self.batch_or_404(request, batch_id)
         ended = batch.status not in OPEN
         now = timezone.localtime()
-        facts = {"Cache-Control": "no-store", "X-Read-At": now.strftime("%H:%M:%S")}
-        if not ended and request.GET.get("since") == page.mark(batch, now=now):
-            return HttpResponse(status=204, headers=facts)
+        seen = f"{page.mark(batch, now=now)} {sorted(request.GET.items())}"
+        tag = f'"{hashlib.sha256(seen.encode()).hexdigest()[:20]}"'
+        facts = {"Cache-Control": "no-store", "X-Read-At": now.strftime("%H:%M:%S"), "ETag": tag}
+        if not ended and request.headers.get("If-None-Match") == tag:
+            return HttpResponse(status=304, headers=facts)
         context = page.context(batch, request.user, request.GET)
         status = STOP_POLLING if ended else 200
-        return TemplateResponse(request, "admin/ingestion/batch/live.html", context, status=status, headers=facts)
+        answer = TemplateResponse(request, "admin/ingestion/batch/live.html", context, status=status, headers=facts)
+        answer["X-Poll-Seconds"] = str(context["poll"])
+        return answer

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -17,15 +17,21 @@ from ingestion.access.models import ApiClient
 from ingestion.admin import rights, words
 from ingestion.admin.buttons import buttons, menu
 from ingestion.admin.panels import panel
+from ingestion.admin.samples import BadRow, samples_of
 from ingestion.admin.sentences import Files, Story, sentence
+from ingestion.admin.stages import stages_of
 from ingestion.admin.view import TABS, View
 from ingestion.admin.words import NOTHING, exact, number, size
-from ingestion.models import Batch
+from ingestion.models import Batch, BatchEvent
 from ingestion.promotion.reverting import TAKEN_BACK
 from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
 from ingestion.warehouse.base import Mode
 
+MOVES: Final = 200  # of a history; more are on its own tab
+BUSY, QUIET = 3, 10  # seconds between two looks: while it is at work, and while nothing moves
+LATELY: Final = timedelta(seconds=15)
+FIRST_BAD: Final = 3
 TITLES: Final = {
     "106": "A file is empty",
     "118": "A file has an empty header row",
@@ -67,14 +73,20 @@ def context(batch: Batch, user: Any, query: Mapping[str, str]) -> dict[str, Any]
     now = timezone.now()
     raw = user.has_perm(rights.RAW)
     view = View.read(query, usual=_usual_tab(batch))
-    files, move = _count_files(batch, now), batch.events.order_by("-pk").first()
+    files, moves = _count_files(batch, now), list(batch.events.order_by("-pk")[:MOVES])[::-1]
+    move = moves[-1] if moves else None
+    bad = _first_bad(batch) if raw and view.tab != "rows" else ()
     return {
         "batch": batch,
         "now": now,
         "view": view,
         "live": batch.status in OPEN,
-        "mark": mark(batch, now=now),
+        "poll": poll_seconds(batch, moves, now=now),
+        "stages": stages_of(batch, moves, now=now),
+        "partly": partly(batch),
+        "first_bad": bad,
         "badge": words.badge(batch.status),
+        "status_word": words.status_word(batch.status),
         "dataset_link": words.link(
             reverse("admin:ingestion_dataset_change", args=[batch.dataset_id]), words.name_of(batch.dataset)
         ),
@@ -92,6 +104,29 @@ def context(batch: Batch, user: Any, query: Mapping[str, str]) -> dict[str, Any]
         "pager": view,
         **panel(batch, view, raw=raw),
     }
+
+
+def poll_seconds(batch: Batch, moves: Sequence[BatchEvent], *, now: datetime) -> int:
+    """How soon an open page should look again; 0 when nothing will change any more."""
+    if batch.status not in OPEN:
+        return 0
+    lately = bool(moves) and now - moves[-1].at < LATELY
+    return BUSY if lately or batch.status in (S.LOADED, S.STAGING) else QUIET
+
+
+def partly(batch: Batch) -> str:
+    """What went live of a batch that lost rows on the way, in a sentence; nothing where all or none did."""
+    if batch.status != S.SUCCESS or not batch.rejected_count:
+        return ""
+    live, read = words.plural(batch.loaded_count or 0, "row"), number(batch.extracted_count)
+    return f"{live} of {read} went live; {words.plural(batch.rejected_count, 'bad row')} were left out."
+
+
+def _first_bad(batch: Batch) -> tuple[BadRow, ...]:
+    """For the cards of a batch that has ended: an open one is asked for again and again."""
+    if batch.status not in (S.FAILED, S.SUCCESS) or not batch.rejected_count:
+        return ()
+    return samples_of(batch).rows[:FIRST_BAD]
 
 
 def mark(batch: Batch, *, now: datetime) -> str:
@@ -139,8 +174,13 @@ def failure_of(batch: Batch, reason: str) -> Failure | None:
         title=TITLES.get(codes[0], "The data could not be taken") if codes else "The batch failed",
         cause=cause or "Nobody left a reason; the history says how it ended.",
         advice=_advice(batch),
-        codes=", ".join(filter(None, codes[:5])),
+        codes=", ".join(filter(None, (_in_words(code) for code in codes[:5]))),
     )
+
+
+def _in_words(code: str) -> str:
+    """ "bad rows (INGEST-1212-400)": the code is what its client finds in the documentation."""
+    return f"{TITLES[code].lower()} ({code})" if code in TITLES else code
 
 
 def _advice(batch: Batch) -> str:

@@ -237,12 +237,9 @@ class PutAway(Verb):
     def perform(self, request: HttpRequest, batch: Batch, reason: str) -> bool:
         with publisher_soon(batch.dataset_id):
             batch.refresh_from_db()
-            done = not why_not(self.name, batch, request.user) and self.step(batch)
-        if done:  # the step itself is written down as housekeeping's
-            self.screen.log_change(request, batch, f"{OFFERS[self.name].label}: {reason}")
-        return done
+            return not why_not(self.name, batch, request.user) and self.step(batch, who(request), reason)
 
-    def step(self, batch: Batch) -> bool:
+    def step(self, batch: Batch, actor: str, why: str) -> bool:
         raise NotImplementedError
 
 
@@ -260,8 +257,8 @@ class Retain(PutAway):
             ("hourglass_top", "With many rows this takes minutes. Keep the page open."),
         ]
 
-    def step(self, batch: Batch) -> bool:
-        return archive.retain(batch)
+    def step(self, batch: Batch, actor: str, why: str) -> bool:
+        return archive.retain(batch, actor=actor, why=why)
 
     def said(self, batch: Batch) -> str:
         return f"{plural(batch.archive.get('rows', 0), 'row')} were moved to the archive."
@@ -277,8 +274,8 @@ class Freeze(PutAway):
             ("delete", f"There it is deleted after {settings.ARCHIVED_DAYS:g} days."),
         ]
 
-    def step(self, batch: Batch) -> bool:
-        return archive.freeze(batch)
+    def step(self, batch: Batch, actor: str, why: str) -> bool:
+        return archive.freeze(batch, actor=actor, why=why)
 
     def said(self, batch: Batch) -> str:
         return "The batch's file is in cold storage."
@@ -298,8 +295,8 @@ class Delete(PutAway):
             ("shield", f"What is live in “{name_of(batch.dataset)}” is not touched."),
         ]
 
-    def step(self, batch: Batch) -> bool:
-        return archive.remove(batch)
+    def step(self, batch: Batch, actor: str, why: str) -> bool:
+        return archive.remove(batch, actor=actor, why=why)
 
     def said(self, batch: Batch) -> str:
         return "What was left of the batch's data is gone."

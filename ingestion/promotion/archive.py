@@ -51,8 +51,9 @@ def _one(step: Callable[[Batch], bool], batch: Batch) -> bool:
         return False
 
 
-def retain(batch: Batch) -> bool:
-    """inactive → retained: its rows are written to the archive as Parquet, then removed from the warehouse."""
+def retain(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
+    """inactive → retained: its rows are written to the archive as Parquet, then removed from the warehouse. `actor`
+    and `why` name the person who had it done before its time."""
     facts = batch.archive
     if not facts and batch.load_id is not None:
         folder = settings.SCRATCH_DIR / f"retain-{batch.pk}"
@@ -69,11 +70,15 @@ def retain(batch: Batch) -> bool:
         Batch.objects.filter(pk=batch.pk).update(archive=facts)
     if batch.load_id is not None:
         warehouse().drop_withdrawn(batch.pk)
-    reason = f"{facts.get('rows', 0):,} rows were moved to the archive"
-    return lifecycle.put_away(batch.pk, BatchStatus.RETAINED, actor=KEEPER, reason=reason)
+    reason = _reason(f"{facts.get('rows', 0):,} rows were moved to the archive", why)
+    return lifecycle.put_away(batch.pk, BatchStatus.RETAINED, actor=actor, reason=reason)
 
 
-def freeze(batch: Batch) -> bool:
+def _reason(done: str, why: str) -> str:
+    return f"{done}: {why}" if why else done
+
+
+def freeze(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
     """retained → archived: its Parquet file is moved to the cold location."""
     if key := batch.archive.get("key"):
         folder = settings.SCRATCH_DIR / f"freeze-{batch.pk}"
@@ -84,19 +89,19 @@ def freeze(batch: Batch) -> bool:
             cold().put(key, copy, sha256=batch.archive["sha256"])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        moved = lifecycle.put_away(
-            batch.pk, BatchStatus.ARCHIVED, actor=KEEPER, reason="its file was moved to cold storage"
-        )
+        reason = _reason("its file was moved to cold storage", why)
+        moved = lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=reason)
         archive().delete(key)
         return moved
-    return lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=KEEPER, reason="it had no rows")
+    return lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=_reason("it had no rows", why))
 
 
-def remove(batch: Batch) -> bool:
+def remove(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
     """inactive, retained or archived → deleted: whatever is left of its data is removed for good."""
     if batch.load_id is not None:
         warehouse().drop_withdrawn(batch.pk)
     if key := batch.archive.get("key"):
         archive().delete(key)
         cold().delete(key)
-    return lifecycle.put_away(batch.pk, BatchStatus.DELETED, actor=KEEPER, reason="its data was removed", archive={})
+    reason = _reason("its data was removed", why)
+    return lifecycle.put_away(batch.pk, BatchStatus.DELETED, actor=actor, reason=reason, archive={})

@@ -1,6 +1,6 @@
 """How pages say statuses, times, durations and numbers: a word always, with a shape and a colour beside it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestion.words import NOTHING, UNBROKEN, exact, icon, moment, number, plural, words
+from ingestion.words import NOTHING, UNBROKEN, brief, exact, icon, moment, number, plural, words
 from runs.models import Level
 from runs.states import KIND_WORDS, LOAD_WORDS, RUN_WORDS, TASK_WORDS
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 register = template.Library()
-for shared in (number, words, moment, exact, plural):
+for shared in (number, words, brief, moment, exact, plural):
     register.filter(shared)
 # status → the shape of its icon; the class of the same name gives its colour
 SHAPES = {
@@ -79,15 +79,6 @@ def level_badge(level: int, count: int | None = None) -> SafeString:
         return format_html('<span class="hg-badge hg-{}">{}<span>{}</span></span>', tone, icon(shape), word)
     text = '<span class="hg-count hg-{}" title="Worst: {}">{}{}<span class="hg-hidden"> {}</span></span>'
     return format_html(text, tone, word, icon(shape), number(count), word)
-
-
-@register.filter
-def brief(value: timedelta | None) -> str:
-    """A duration that may be very short: under ten seconds with a decimal."""
-    if not value:
-        return NOTHING
-    seconds = value.total_seconds()
-    return f"{max(seconds, 0.1):.1f}{UNBROKEN}s" if seconds < 10 else words(value)
 
 
 @register.filter

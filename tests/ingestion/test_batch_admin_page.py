@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.admin import samples
+from ingestion.admin.stages import stages_of
 from ingestion.models import BatchEvent, Diagnostic, Load, Part, Piece
 from ingestion.rooms import store
 from ingestion.states import OPEN
@@ -39,14 +40,9 @@ def sentence(page: str) -> str:
     return found[1]
 
 
-def live_of(client: Client, batch, **query):
-    return client.get(reverse("admin:ingestion_batch_live", args=[batch.pk]), query)
-
-
-def mark_of(page: str) -> str:
-    found = re.search(r'name="since" value="([^"]+)"', page)
-    assert found
-    return found[1]
+def live_of(client: Client, batch, *, tag: str = "", **query):
+    headers = {"If-None-Match": tag} if tag else {}
+    return client.get(reverse("admin:ingestion_batch_live", args=[batch.pk]), query, headers=headers)
 
 
 # The sentence
@@ -343,36 +339,105 @@ def test_a_person_who_may_only_look_is_offered_nothing(client):
 def test_only_a_batch_that_goes_on_is_asked_for_again(admin, status):
     page = kit.page_of(admin, kit.batch(status))
 
-    assert bool(re.search(r'id="run-top"[^>]* hx-get=', page)) is (status in OPEN)
+    assert bool(re.search(r'class="hg-run" data-live="[^"]+/live/" data-poll="\d+"', page)) is (status in OPEN)
 
 
 def test_nothing_new_is_answered_with_nothing(admin):
     batch = kit.batch(S.STAGING, files_left=2)
-    since = mark_of(kit.page_of(admin, batch))
+    first = live_of(admin, batch)
 
-    assert live_of(admin, batch, since=since).status_code in (204, 200)  # 200 where a minute has just turned
-    since = mark_of(live_of(admin, batch).content.decode())
-    assert live_of(admin, batch, since=since).status_code == 204
+    again = live_of(admin, batch, tag=first.headers["ETag"])
+    again = live_of(admin, batch, tag=again.headers["ETag"])  # where a minute has just turned
+
+    assert first.status_code == 200
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_another_tab_is_something_new(admin):
+    batch = kit.batch(S.STAGING, files_left=2)
+
+    assert live_of(admin, batch, tag=live_of(admin, batch).headers["ETag"], tab="history").status_code == 200
 
 
 def test_progress_without_a_move_is_shown_too(admin):
     batch = kit.batch(S.STAGING, files_left=2)
-    since = mark_of(kit.page_of(admin, batch))
+    tag = live_of(admin, batch, tab="history").headers["ETag"]
     type(batch).objects.filter(pk=batch.pk).update(files_left=1, extracted_count=7)
 
-    answer = live_of(admin, batch, since=since, tab="history")
+    answer = live_of(admin, batch, tag=tag, tab="history")
 
     assert answer.status_code == 200
     assert "7" in answer.content.decode()
-    assert 'name="tab" value="history"' in answer.content.decode()
+    assert "History of this batch" in answer.content.decode()
     assert answer.headers["X-Read-At"]
 
 
+def test_a_batch_at_work_is_looked_at_more_often_than_one_that_waits(admin):
+    long_ago = timezone.now() - timedelta(minutes=5)
+    waiting = kit.batch(S.LOADING)
+    waiting.events.update(at=long_ago)
+
+    assert live_of(admin, kit.batch(S.STAGING)).headers["X-Poll-Seconds"] == "3"
+    assert live_of(admin, waiting).headers["X-Poll-Seconds"] == "10"
+
+
 def test_the_last_word_stops_the_polling(admin):
-    answer = live_of(admin, kit.batch(S.SUCCESS), since="x")
+    answer = live_of(admin, kit.batch(S.SUCCESS), tag="x")
 
     assert answer.status_code == 286
-    assert "hx-get" not in answer.content.decode()
+    assert answer.headers["X-Poll-Seconds"] == "0"
+
+
+# Stages
+
+
+def stages(batch) -> list[tuple[str, str]]:
+    return [(stage.word, stage.state) for stage in stages_of(batch, list(batch.events.all()), now=timezone.now())]
+
+
+def test_stages_say_where_the_batch_is():
+    assert stages(kit.batch(S.LOADING)) == [
+        ("Loading", "now"), ("Loaded", "next"), ("Staging", "next"), ("Success", "next"),
+    ]  # fmt: skip
+    assert [state for _, state in stages(kit.batch(S.RETRYING, started_at=timezone.now()))] == [
+        "over", "over", "now", "next",
+    ]  # fmt: skip
+    assert [state for _, state in stages(kit.batch(S.SUCCESS, started_at=timezone.now()))] == ["over"] * 4
+
+
+def test_a_stage_that_an_abandoned_batch_never_came_to_says_so(admin):
+    batch = kit.batch(S.ABANDONED, completed_at=None)
+
+    assert stages(batch)[1:3] == [("Loaded", "never"), ("Staging", "never")]
+    assert "Never came to it" in kit.page_of(admin, batch)
+
+
+def test_stages_take_their_times_from_the_history():
+    batch, now = kit.batch(S.SUCCESS), timezone.now()
+    BatchEvent.objects.create(batch=batch, before=S.LOADED, after=S.STAGING, actor="worker")
+    batch.events.filter(after=S.STAGING).update(at=now - timedelta(seconds=20))
+    batch.finished_at = now
+
+    staging = stages_of(batch, list(batch.events.all()), now=now)[2]
+
+    assert staging.took == timedelta(seconds=20)
+
+
+def test_a_batch_that_lost_rows_says_how_many_went_live(admin):
+    batch = kit.batch(S.SUCCESS, extracted_count=98, rejected_count=2, loaded_count=96)
+
+    page = kit.page_of(admin, batch)
+
+    assert "96 rows of 98 went live; 2 bad rows were left out." in page
+
+
+def test_the_first_bad_rows_are_for_those_who_may_see_raw_data(admin, client):
+    batch = with_samples([BAD])
+    type(batch).objects.filter(pk=batch.pk).update(status=S.FAILED, rejected_count=1)
+    batch.refresh_from_db()
+
+    assert "as the client sent it" in kit.page_of(admin, batch, tab="errors")
+    assert "as the client sent it" not in kit.page_of(kit.may(client), batch, tab="errors")
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -397,4 +462,4 @@ def test_a_larger_batch_costs_no_more_queries(admin, tab):
     small, large = made(2), made(20)
     queries(small)
 
-    assert queries(small) == queries(large) <= 14
+    assert queries(small) == queries(large) <= 15
