@@ -60,9 +60,12 @@ def _wiped(house: Campaign, _: "Caller", __: Options) -> None:
 
 def _killed(house: Campaign, _: "Caller", __: Options) -> None:
     house.servers.redis.restart(immediate=True)
-    with redis.Redis.from_url(house.servers.redis.url) as client:  # and from now on it throws messages away
+    with redis.Redis.from_url(house.servers.redis.url) as client:  # from now on it throws messages away to make room
         client.config_set("maxmemory-policy", "allkeys-lru")
-        client.config_set("maxmemory", "1500kb")
+        client.config_set("maxmemory", "8mb")
+        for number in range(100):
+            client.set(f"pressure {number}", b"x" * 100_000)
+        house.answer.facts["evicted_keys"] = client.info("stats")["evicted_keys"]
 
 
 def _frozen(house: Campaign, caller: "Caller", options: Options) -> None:

@@ -166,7 +166,7 @@ def servers(
             "DATABASE_CONN_MAX_AGE": "0",
             **environment,
         }
-        api = stack.enter_context(start_server(latency_ms=latency_ms))
+        api = stack.enter_context(start_server(latency_ms=latency_ms, ready_within_s=120))
         yield Servers(api=api, control=control, warehouse=warehouse, redis=redis)
 
 

@@ -60,7 +60,7 @@ def play(options: Options) -> Answer:
             "Postgres": postgres.create_database("warehouse"),
             "DuckDB": f"duckdb:///{folder}/warehouse.duckdb?memory_limit=200MB&threads=1",
         }
-        with start_server() as api:
+        with start_server(ready_within_s=120) as api:
             return _play(options, api.url, houses)
     finally:
         postgres.remove()
