@@ -9,6 +9,7 @@ from typing import Any
 from django.urls import reverse
 
 from runs.lifecycle.allowing import allowed
+from runs.lifecycle.caring import in_trouble
 from runs.models import Run
 
 
@@ -24,7 +25,8 @@ class Button:
 
 
 def buttons(run: Run, user: Any, *, now: datetime) -> list[Button]:
-    """Retry, Cancel, Compare and Support bundle always; Force close only where there is something to force."""
+    """Retry, Cancel, Compare and Support bundle always; Force close where there is something to force, Acknowledge
+    where nobody has acknowledged a failure: it leads to the card that does it."""
     offered = [
         _button("retry", "Retry", "replay", run, why_not("retry", run, user, now=now)),
         _button("cancel", "Cancel", "cancel", run, why_not("cancel", run, user, now=now)),
@@ -35,6 +37,9 @@ def buttons(run: Run, user: Any, *, now: datetime) -> list[Button]:
     ]
     if run.is_open and user.has_perm("runs.close_run"):
         offered.append(_button("close", "Force close", "power_settings_new", run, why_not("close", run, user, now=now)))
+    if in_trouble(run) and run.acknowledged_at is None:
+        reason = why_not("acknowledge", run, user, now=now)
+        offered.append(Button(name="acknowledge", label="Acknowledge", icon="done", address="#care", reason=reason))
     return offered
 
 
