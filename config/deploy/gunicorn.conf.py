@@ -1,6 +1,8 @@
 """gunicorn for the web processes. Threads wait for the database and the store, so there are several to a process."""
 
 import os
+import tempfile
+from typing import Any
 
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"  # noqa: S104 - inside a container
 worker_class = "gthread"
@@ -16,4 +18,14 @@ limit_request_line = 8190  # a file's path and a filter may be long
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 control_socket_disable = True
 accesslog = "-"
+if workers > 1:  # the figures of all processes are added up from files, which must be there before the first of them
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="headgate-metrics-"))
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(M)sms'  # no query: it may name what is searched for
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process that is gone has counted stays; what it holds now does not."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
