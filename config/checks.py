@@ -11,7 +11,7 @@ from runs.dispatch import ROUTES
 
 SCHEMES = {
     "STAGING_URL": {"file", "s3"},
-    "WAREHOUSE_URL": {"duckdb", "postgresql", "postgres"},
+    "WAREHOUSE_URL": {"duckdb", "postgresql", "postgres", "redshift"},
 }
 
 
@@ -25,6 +25,15 @@ def addresses_parse(**_: Any) -> list[CheckMessage]:
             hint = f"Use one of {', '.join(sorted(schemes))}: docs/settings.md has an example of each."
             found.append(Error(f"{name} begins with “{scheme}://”.", hint=hint, id="headgate.E001"))
     return found
+
+
+@register()
+def redshift_reads_from_s3(**_: Any) -> list[CheckMessage]:
+    """Redshift loads from a bucket by itself: it cannot reach a folder of ours."""
+    if urlsplit(settings.WAREHOUSE_URL).scheme != "redshift" or urlsplit(settings.STAGING_URL).scheme == "s3":
+        return []
+    hint = "Set STAGING_URL to a bucket that the warehouse's role may read: docs/redshift.md says how."
+    return [Error("WAREHOUSE_URL is Redshift, but STAGING_URL is no bucket of S3.", hint=hint, id="headgate.E004")]
 
 
 @register()

@@ -1,10 +1,15 @@
 """Every setting, from the environment, grouped. A profile is a set of addresses; no code asks which one it is in."""
 
 import os
+import secrets
 from pathlib import Path
 
 import django_stubs_ext
 import environ
+import redis
+from cryptography.fernet import Fernet
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 django_stubs_ext.monkeypatch()  # generic Django classes take their parameters at run time too
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,17 +24,16 @@ def _kept_secret(name: str, make: str) -> str:
         return value
     path = VAR / f"{name.lower()}.key"
     if not path.exists():
-        from cryptography.fernet import Fernet
-
+        made = Fernet.generate_key().decode() if make == "fernet" else secrets.token_urlsafe(64)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(Fernet.generate_key().decode())
+            file.write(made)
     return path.read_text().strip()
 
 
 # Web
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
-SECRET_KEY = _kept_secret("DJANGO_SECRET_KEY", "fernet")
+SECRET_KEY = _kept_secret("DJANGO_SECRET_KEY", "text")
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "config.urls"
@@ -37,12 +41,14 @@ WSGI_APPLICATION = "config.wsgi.application"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = env.int("HEADGATE_SESSION_SECONDS", default=12 * 3600)  # from the login on, whatever is done
+SESSION_IDLE_SECONDS = env.int("HEADGATE_SESSION_IDLE_SECONDS", default=1800)
 BEHIND_TLS = env.bool("HEADGATE_BEHIND_TLS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -68,12 +74,14 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.observing.requests.Observed",
+    "config.guarding.Headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.guarding.Sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -128,7 +136,10 @@ DRAMATIQ_BROKER = {
     "BROKER": "dramatiq.brokers.redis.RedisBroker" if REDIS_URL else "dramatiq.brokers.stub.StubBroker",
     "OPTIONS": (
         {
-            "url": REDIS_URL,
+            # Who sends a wake-up waits two seconds at most, and nothing tries twice: the sweep repeats what was lost.
+            "client": redis.Redis.from_url(
+                REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+            ),
             "heartbeat_timeout": env.int("DRAMATIQ_HEARTBEAT_MS", default=60_000),
             "maintenance_chance": env.int("DRAMATIQ_MAINTENANCE_CHANCE", default=1_000_000),
         }
@@ -157,6 +168,14 @@ OAUTH2_PROVIDER = {
     "ACCESS_TOKEN_EXPIRE_SECONDS": env.int("HEADGATE_TOKEN_SECONDS", default=24 * 3600),
     "CLIENT_SECRET_GENERATOR_LENGTH": 48,
     "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,  # of a token only its checksum is kept
+    # Programs log in by client credentials alone; what else the toolkit knows stays shut.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
 }
 
 # Sources
