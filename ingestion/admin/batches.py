@@ -16,7 +16,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestion.admin import page, words
+from ingestion.admin import days, page, words
+from ingestion.admin.chips import with_chips
 from ingestion.admin.downloads import Downloads
 from ingestion.admin.filters import (
     CreatedFilter,
@@ -94,8 +95,11 @@ class BatchAdmin(ReadOnly):
         return search(queryset, search_term), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        strip = counters(request.GET.dict(), now=timezone.now()) if clients_exist(request) else []
-        return super().changelist_view(request, {"strip": strip, **(extra_context or {})})  # type: ignore[no-any-return]
+        drawn: dict[str, Any] = {}
+        if clients_exist(request):
+            now, asked = timezone.now(), request.GET.dict()
+            drawn = {"strip": counters(asked, now=now), "bars": days.bars(asked, now=now), "outcomes": days.OUTCOMES}
+        return with_chips(super().changelist_view(request, {**drawn, **(extra_context or {})}))
 
     @admin.display(description="Status")
     def state(self, batch: Batch) -> SafeString:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+from ingestion.admin.chips import with_chips
 from ingestion.models import Batch
 from runs.admin.filters import PeriodFilter
 from runs.models import DataLoad
@@ -87,7 +88,7 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
         return moment(load.finished_at)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"coming": loads.coming(), **(extra_context or {})})  # type: ignore[no-any-return]
+        return with_chips(super().changelist_view(request, {"coming": loads.coming(), **(extra_context or {})}))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
