@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from connectors.secrets import IN_USE, redact
 from runs.models import Level, LogChunk, Run, Task
 
+KEPT = timedelta(days=90)  # after its run has ended
 LIMIT = 50_000  # lines of a run; from then on only warnings and errors are kept
 LONGEST = 600  # characters
 AT_ONCE = 5_000  # lines that wait in memory; more than that were never checkpointed
@@ -90,3 +93,9 @@ def read(chunk: LogChunk) -> list[Line]:
 
 def _rows(chunk: LogChunk) -> list[str]:
     return chunk.lines.split("\n")
+
+
+def delete_old() -> int:
+    """Lines of runs that ended longer ago than they are kept; answers how many rows went. Some at a time."""
+    old = LogChunk.objects.filter(run__finished_at__lt=Now() - KEPT).order_by("pk").values_list("pk", flat=True)
+    return LogChunk.objects.filter(pk__in=list(old[:AT_ONCE])).delete()[0]

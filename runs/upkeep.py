@@ -26,7 +26,7 @@ from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
 from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Published
-from runs import journal
+from runs import journal, runlog
 from runs.dispatch import send
 from runs.errors import Refused
 from runs.lifecycle import ending, working
@@ -81,6 +81,7 @@ def tidy() -> Counter[str]:
         "unfinished_uploads": orphans.drop_unfinished,
         "put_away": archive.put_away,
         "tokens": clear_expired,
+        "log_lines": runlog.delete_old,
         "data_loads": partial(open_data_loads, within=timedelta(days=30)),
     }
     for name, job in jobs.items():

@@ -1,7 +1,10 @@
 """The log of a run: what attempts write into it, how it is bounded, and what a failed checkpoint leaves of it."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from runs import runlog
 from runs.models import Level, LogChunk, Run
@@ -64,3 +67,15 @@ def test_secrets_and_long_texts_do_not_get_into_it():
 
     assert "abcdef123456" not in texts()[0]
     assert len(texts()[0]) == runlog.LONGEST
+
+
+def test_lines_are_deleted_once_their_run_has_ended_long_ago():
+    ended = timezone.now() - runlog.KEPT
+    for source, days in (("Old", 1), ("New", -1)):
+        run = factories.run(factories.source(source), finished_at=ended - timedelta(days=days))
+        log = Lines()
+        log.info("page", source)
+        runlog.keep(log, factories.task(run), 1)
+
+    assert runlog.delete_old() == 1
+    assert texts() == ["New"]
