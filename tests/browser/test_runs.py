@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, Visit, keep, sign_in
+from tests.browser.conftest import Visit, keep, sign_in
 from tests.browser.house import House
 
 pytestmark = pytest.mark.browser
@@ -115,13 +115,17 @@ def test_a_slow_run_is_cancelled(visit, house):
     house.api.control(latency_ms=300)
     page = start_destructively(visit, house.rows["slow"])
 
+    cancel(page)
+
+    keep(page, "story-run-cancelled")
+
+
+def cancel(page: Page) -> None:
     page.get_by_role("link", name="Cancel").first.click()
     expect(page.get_by_text("Nothing goes live")).to_be_visible()
     page.get_by_role("button", name="Cancel the run").click()
-
     expect(status(page)).to_contain_text(re.compile("Cance"))
-    expect(page.locator("#run-top").get_by_role("status").first).to_contain_text("Cancelled", timeout=SLOWLY)
-    keep(page, "story-run-cancelled")
+    expect(status(page)).to_contain_text("Cancelled", timeout=SLOWLY)
 
 
 def test_a_failed_run_is_retried_and_the_new_one_completes(visit, house):
@@ -139,21 +143,56 @@ def test_a_failed_run_is_retried_and_the_new_one_completes(visit, house):
     expect(page.locator("#run-top").get_by_role("status").first).to_contain_text("Completed", timeout=SLOWLY)
 
 
-def test_the_list_is_filtered_by_type_and_status(visit, house):
-    page = visit("runs/run/")
-    filters = page.get_by_role("navigation", name="Filters")
+def test_a_page_that_loses_its_connection_says_so_keeps_its_data_and_recovers(visit, house):
+    house.api.control(latency_ms=700)
+    page = start_destructively(visit, house.rows["slow"])
+    expect(page.locator("#run-fresh")).to_contain_text("Updated", timeout=SLOWLY)
 
-    for name, choice in (("Type", "Destructive"), ("Status", "Failed")):
-        filters.locator("details").filter(has=page.locator("summary", has_text=re.compile(name, re.I))).locator(
-            "summary"
-        ).click()
-        filters.get_by_role("link", name=choice, exact=True).locator("visible=true").click()
-        page.wait_for_load_state()
+    page.route("**/live/**", lambda route: route.abort())
+    expect(page.locator("#run-fresh")).to_contain_text(
+        re.compile(r"Connection lost, showing data of \d\d:\d\d:\d\d\."), timeout=SLOWLY
+    )
+    expect(page.locator("#run-panel").get_by_role("row").nth(1)).to_be_visible()
+    page.unroute("**/live/**")
+    page.get_by_role("button", name="Retry", exact=True).click()
 
-    rows = page.locator("#result_list tbody tr")
-    expect(rows.first).to_contain_text("Failed", timeout=PATIENCE)
-    for row in rows.all():
-        expect(row).to_contain_text("Failed")
-        expect(row).to_contain_text("Destructive")
-    assert "status__exact=failed" in page.url
-    assert "mode__exact=destructive" in page.url
+    expect(page.locator("#run-fresh")).to_contain_text("Updated")
+    cancel(page)
+    expect(page.locator("#run-fresh")).to_contain_text("As it ended")
+
+
+def test_a_refresh_keeps_focus_scroll_and_what_is_open_or_typed(visit, house):
+    house.api.control(latency_ms=300)
+    page = start_destructively(visit, house.rows["slow"])
+    page.locator("#run-quick > summary").click()
+    page.locator("#add-note > summary").click()
+    page.locator("#note-form textarea").fill("Seen by me")
+    page.locator("#tab-timeline").focus()
+    page.evaluate("() => window.scrollTo(0, 120)")
+    page.evaluate("() => { window.looks = 0; document.addEventListener('hg:updated', () => { window.looks += 1 }) }")
+
+    page.wait_for_function("() => window.looks >= 2", timeout=SLOWLY)
+
+    assert page.evaluate("() => document.activeElement.id") == "tab-timeline"
+    assert page.evaluate("() => window.scrollY") == 120
+    assert page.evaluate("() => document.getElementById('run-quick').open") is False
+    assert page.locator("#note-form textarea").input_value() == "Seen by me"
+    cancel(page)
+
+
+def test_new_tasks_wait_behind_a_button_while_one_reads_further_down(visit, house):
+    house.api.control(latency_ms=500)
+    page = start_destructively(visit, house.rows["quick"])
+    page.set_viewport_size({"width": 1400, "height": 300})
+    page.evaluate("() => window.scrollTo(0, document.body.scrollHeight)")
+    house.api.control(latency_ms=0)
+
+    button = page.get_by_role("button", name=re.compile(r"\d+ new tasks?"))
+    expect(button).to_be_visible(timeout=SLOWLY)
+    hidden = page.locator("#run-panel .hg-tasks tr[hidden]")
+    count = hidden.count()
+    button.click()
+
+    assert count > 0
+    expect(hidden).to_have_count(0)
+    expect(button).to_be_hidden()
