@@ -14,12 +14,8 @@ from ingestion.refusals import Refused, Why
 from ingestion.states import BatchStatus
 from ingestion.uploads.finding import actor_of, batches_of, named, not_now, the_batch, there
 from ingestion.uploads.spooling import discard
-from ingestion.uploads.statements import SHOWN, WRITTEN, batch_of
+from ingestion.uploads.statements import batch_to_complete
 
-BESIDE: Final = {
-    "unfinished": "SELECT path FROM ingestion_batchfile WHERE batch_id = batch.id AND NOT is_complete LIMIT 1",
-    "touched_when_seen": "SELECT touched_at FROM ingestion_batch WHERE id = batch.id",
-}
 FAILED_BY_CLIENT: Final = {
     "code": "FAIL",  # our own
     "description": "Marked as failed by its client (action FAIL). Nothing of it was ingested.",
@@ -34,7 +30,7 @@ def complete(caller: Caller, public_id: str) -> tuple[Batch, bool]:
     Raises Refused: MISSING, INVALID without files or with one that has not arrived whole, STATE when it was given up.
     Answers the batch as it was before.
     """
-    batch = _held(caller, public_id)
+    batch = there(batch_to_complete(caller, named(public_id)), public_id)
     if batch.completed_at is not None:
         return batch, False
     if not batch.self_promoting or batch.status != BatchStatus.LOADING:
@@ -49,11 +45,6 @@ def complete(caller: Caller, public_id: str) -> tuple[Batch, bool]:
     )
     dispatch.promote(batch.pk)
     return batch, moved
-
-
-def _held(caller: Caller, public_id: str) -> Batch:
-    """The batch with its row locked, and in the same query what speaks against completing it."""
-    return there(batch_of(caller, named(public_id), fields=(*WRITTEN, *SHOWN), beside=BESIDE, lock=True), public_id)
 
 
 def _unfinished(batch: Batch) -> str | None:

@@ -16,9 +16,8 @@ from ingestion.uploads.finding import named, there
 from ingestion.uploads.limits import must_have_room
 from ingestion.uploads.naming import checked_path
 from ingestion.uploads.spooling import Stored, discard
-from ingestion.uploads.statements import batch_of, locked_batch
+from ingestion.uploads.statements import batch_for_file, locked_batch
 
-KNOWN_FILE: Final = {"known_file": "SELECT id FROM ingestion_batchfile WHERE batch_id = batch.id AND path = %s"}
 AT_ONCE: Final = 3  # how often an upload meets another one of the same new path before it gives way
 
 
@@ -42,7 +41,7 @@ class FileFacts:
 def place_for(caller: Caller, batch_id: str, dataset_id: str, path: str) -> Place:
     """Raises Refused: MISSING, INVALID for the path, CONFLICT when the batch takes no more files."""
     name = checked_path(path)
-    batch = there(batch_of(caller, named(batch_id), beside=KNOWN_FILE, given=[name]), batch_id, dataset_id)
+    batch = there(batch_for_file(caller, named(batch_id), name), batch_id, dataset_id)
     file_id: int | None = batch.known_file  # type: ignore[attr-defined]
     must_have_room(batch, files=1 if file_id is None else 0)
     return Place(batch=batch, path=name, file_id=file_id)
