@@ -1,4 +1,4 @@
-"""The Redshift warehouse. It reads the staged parts from S3 itself; a publish moves pointers and locks no reader out."""
+"""The Redshift warehouse. It reads the parts from S3 itself; a publish moves pointers and never locks readers out."""
 
 import random
 import time

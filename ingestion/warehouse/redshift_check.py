@@ -36,7 +36,7 @@ def _may_write(session: RedshiftSession, address: RedshiftAddress) -> Probe:
             ok=False,
             detail=f"{address.user or 'The user'} could not create and fill a table: "
             f"{error.diag.message_primary or error}",
-            advice=f"GRANT CREATE ON DATABASE {address.database} TO the user, as the owner of the database; and on each "
-            "schema that is there already.",
+            advice=f"GRANT CREATE ON DATABASE {address.database} TO the user, as the owner of the database; and on "
+            "each schema that is there already.",
         )
     return Probe(name="Create and write", ok=True, detail="Schemas, tables and views can be created, and filled.")

@@ -1,8 +1,10 @@
-"""COPY of staged parts into Redshift: the warehouse itself reads them from S3, by a manifest that names each of them.
+"""COPY of staged parts into Redshift: the warehouse itself reads them from S3, by a manifest that names each.
 
-Nothing passes through this process but the manifest, which is written beside the parts where the run's own does not fit.
+Nothing passes through this process but a manifest, which is written beside the parts where the run's own does not fit.
 """
 
+import csv
+import io
 import json
 import re
 import threading
@@ -10,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import psycopg
@@ -18,9 +21,11 @@ from ingestion.warehouse.base import CountMismatch, LoadFault, Part, StageReques
 from ingestion.warehouse.redshift_address import RedshiftAddress
 from ingestion.warehouse.redshift_s3 import Bucket, beside
 from ingestion.warehouse.redshift_session import RedshiftConnections, RedshiftSession, constant
-from ingestion.warehouse.sql import names, stored
+from ingestion.warehouse.sql import PART, names, stored
+from ingestion.warehouse.unpacking import DAMAGED, unpacked
 
 BEAT_SECONDS: Final = 5.0
+LONGEST_ROW_BLOCKS: Final = 5  # of 1 MB: Redshift takes no row beyond 4 MB
 # '\\N' is \N to Redshift, which takes a backslash in a text constant as the beginning of an escape.
 FORMAT: Final = (
     "FORMAT AS CSV DELIMITER ',' QUOTE '\"' GZIP MANIFEST NULL AS '\\\\N' TIMEFORMAT 'auto' DATEFORMAT 'auto' "
@@ -115,8 +120,8 @@ class Copier:
                 rows = self._copied(session, copying)
             finally:
                 self._running = None
-        if rows != copying.rows:
-            raise _mismatch(copying, rows)
+            if rows != copying.rows:
+                raise _mismatch(copying, rows, session)
         return rows
 
     def _copied(self, session: RedshiftSession, copying: Copying) -> int:
@@ -169,9 +174,26 @@ def _unexplained(copying: Copying, table: str, error: psycopg.Error) -> LoadFaul
     )
 
 
-def _mismatch(copying: Copying, rows: int) -> CountMismatch:
+def _mismatch(copying: Copying, rows: int, session: RedshiftSession) -> CountMismatch:
+    """Redshift counts all files together: which one it was, the numbers of the parts say."""
+    found = dict(session.rows(f"SELECT {PART}, count(*) FROM {stored(copying.table)} GROUP BY 1"))
+    what = f"{copying.manifest} was staged with {copying.rows} rows, but {rows}"
+    for part in copying.parts:
+        number = _number(part)
+        if found.get(number, 0) != part.rows:
+            what = f"{part.uri} was staged with {part.rows} rows, but {found.get(number, 0)}"
+            break
     return CountMismatch(
-        f"The files of {copying.manifest} were staged with {copying.rows} rows, but {rows} arrived in the warehouse. "
-        "Nothing became live.",
-        advice="A staged file was changed or damaged after it was written. Retry the run: it is read again.",
+        f"{what} arrived in the warehouse. Nothing became live.",
+        advice="The staged file was changed or damaged after it was written. Retry the run: it is read again.",
     )
+
+
+def _number(part: Part) -> int | None:
+    """The part's number, which ends its first row; None where there is none to be read."""
+    try:
+        with part.open() as packed:
+            begin = b"".join(islice(unpacked(packed), LONGEST_ROW_BLOCKS))
+        return int(next(csv.reader(io.StringIO(begin.decode(errors="replace"), newline="")))[-1])
+    except (StopIteration, ValueError, csv.Error, *DAMAGED):
+        return None

@@ -115,7 +115,8 @@ class RedshiftEngine:
     def distinct(self, session: RedshiftSession, table: str, key: Sequence[str]) -> bool:
         columns, place = names(key), stored(table)
         found = session.rows(
-            f"SELECT (SELECT count(*) FROM {place}), (SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {place}) AS k)"
+            f"SELECT (SELECT count(*) FROM {place}), "
+            f"(SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {place}) AS keys)"
         )
         return bool(found[0][0] == found[0][1])
 

@@ -63,7 +63,7 @@ def _fault_of_text(state: str, text: str, where: str) -> IngestionError:
     if ROLE.search(text):
         return WarehouseRefused(
             f"Redshift could not read from S3 {where}.",
-            advice="Check that the role in WAREHOUSE_URL is attached to the warehouse and may list and read the bucket.",
+            advice="Check that the role in WAREHOUSE_URL is attached to the warehouse and may read the bucket.",
             detail=text,
         )
     if state.startswith(LATER) or GONE.search(text):

@@ -1,5 +1,5 @@
-"""From Redshift to Parquet: a cursor brings the rows a few at a time into a packed file of the staged format, and DuckDB
-turns that into Parquet.
+"""From Redshift to Parquet: a cursor brings the rows a few at a time into a packed file of the staged format, which
+DuckDB turns into Parquet.
 
 Redshift could write Parquet to S3 itself (UNLOAD), but in several files, and only where its role may write.
 """
@@ -22,8 +22,8 @@ NULL: Final = r"\N"
 
 
 def read_out(session: RedshiftSession, table: str, shape: Shape, where: str, path: Path) -> Shape:
-    """Write rows as a packed file in the staged format; answers the types that DuckDB reads its columns with. Inside the
-    caller's transaction, which a cursor needs."""
+    """Write rows as a packed file in the staged format; answers the types that DuckDB reads its columns with. Inside
+    the caller's transaction, which a cursor needs."""
     values = ", ".join([*map(quote, LINEAGE), *(_text(name, kind) for name, kind in shape.items())])
     session.run(f"DECLARE headgate_export CURSOR FOR SELECT {values} FROM {stored(table)} WHERE {where}")
     quoted = [False, False, *(REDSHIFT.kind(kind) in ("text", "json") for kind in shape.values())]

@@ -63,6 +63,11 @@ def constant(text: str) -> str:
     return f"REPLACE('{quoted.replace(chr(92), stand_in)}', '{stand_in}', CHR(92))"
 
 
+def comment(text: str) -> str:
+    """A text constant where nothing else may stand: a backslash is written as Redshift reads it, twice."""
+    return "'" + text.replace("\0", "").replace("\\", "\\\\").replace("'", "''") + "'"
+
+
 class RedshiftConnections(Connections):
     """See `postgres_session.Connections`."""
 

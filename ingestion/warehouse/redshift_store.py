@@ -18,7 +18,7 @@ from ingestion.errors import SchemaFault
 from ingestion.warehouse import books
 from ingestion.warehouse.base import CountMismatch, Target, WarehouseRefused
 from ingestion.warehouse.books import Generation
-from ingestion.warehouse.redshift_session import RedshiftSession, constant
+from ingestion.warehouse.redshift_session import RedshiftSession, comment
 from ingestion.warehouse.sql import (
     LINEAGE,
     LOAD,
@@ -171,8 +171,7 @@ def show(session: RedshiftSession, target: Target, shown: Sequence[Generation], 
     for schema, name in books.public_names(session, target.dataset):
         _replace_view(session, schema, name, sql, same=former.get((schema, name), layout) == layout)
     session.run(f"UPDATE {book('_datasets')} SET shown_as = ? WHERE dataset = ?", (layout, target.dataset))
-    comment = constant(target.description)
-    session.run(f"COMMENT ON VIEW {qualified(target.schema, target.name)} IS {comment}")
+    session.run(f"COMMENT ON VIEW {qualified(target.schema, target.name)} IS {comment(target.description)}")
 
 
 def show_nothing(session: RedshiftSession, dataset: int) -> None:

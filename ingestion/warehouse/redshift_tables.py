@@ -8,7 +8,7 @@ from typing import Final
 from ingestion.warehouse.sql import LOAD, LONGEST_TEXT, PART, book
 
 TEXT: Final = f"varchar({LONGEST_TEXT})"
-SLOTS: Final = 32  # loads of two datasets with the same slot take turns; each slot is a table, which Redshift counts
+SLOTS: Final = 16  # loads of two datasets with the same slot take turns; each slot is a table, which Redshift counts
 TURN: Final = book("_turn")  # whoever changes the books locks this; nobody reads it, so no reader waits
 
 TABLES: Final = (

@@ -20,8 +20,8 @@ def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def warehouse(request: pytest.FixtureRequest, warehouse_url: str) -> Iterator[Warehouse]:
     if warehouse_url.startswith("redshift:"):
-        s3, bucket = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket")
-        with redshift_kit.opened(warehouse_url, s3.client(), bucket) as from_bucket:
+        server, bucket = request.getfixturevalue("redshift_server"), request.getfixturevalue("s3_bucket")
+        with redshift_kit.opened(warehouse_url, server.bucket, bucket) as from_bucket:
             yield from_bucket
         return
     opened = open_warehouse(warehouse_url)

@@ -95,6 +95,11 @@ def snapshot_reader(warehouse: Warehouse, url: str) -> Iterator[Callable[[float]
         if url.startswith("duckdb"):
             with warehouse._file.session("reading") as session:  # type: ignore[attr-defined]
                 return look(session.rows, "BEGIN TRANSACTION", wait)
+        if url.startswith("redshift"):
+            with warehouse._connections.session("reading") as session:  # type: ignore[attr-defined]
+                return look(
+                    lambda sql: session.rows(sql) if sql.startswith("SELECT") else session.run(sql), "BEGIN", wait
+                )
         with psycopg.connect(url, autocommit=True) as connection:
             return look(
                 lambda sql: connection.execute(sql).fetchall() if sql.startswith("SELECT") else connection.execute(sql),

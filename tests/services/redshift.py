@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ SAYS = {b"client_encoding": b"UNICODE", b"server_version": b"8.0.2"}
 TELLS = {b"client_encoding", b"server_version", b"server_encoding", b"DateStyle", b"TimeZone", b"session_authorization"}
 ROLE = "arn:aws:iam::123456789012:role/headgate"
 EXTENDED = b"PBEDCHFS"
+TEMPLATE = "redshift_template"
 
 
 @dataclass
@@ -55,6 +57,11 @@ class RunningRedshift:
     faults: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     queries: int = 0
+    furnished: bool = False
+
+    @cached_property
+    def bucket(self) -> Any:
+        return self.s3.client()
 
     def address(self, dsn: str, **more: str) -> str:
         """The warehouse address of a database of the Postgres behind."""
@@ -73,11 +80,15 @@ class RunningRedshift:
 
     def create_database(self, name: str) -> str:
         """A new database with what Redshift brings; answers the address of the Postgres behind."""
-        dsn = self.postgres.create_database(name)
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            for statement in FURNITURE:
-                connection.execute(statement.encode())
-        return dsn
+        with self.lock:
+            if not self.furnished:
+                with psycopg.connect(self.postgres.create_database(TEMPLATE), autocommit=True) as connection:
+                    for statement in FURNITURE:
+                        connection.execute(statement.encode())
+                self.furnished = True
+            with psycopg.connect(self.postgres.dsn, autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}'.encode())
+        return self.postgres.dsn.rsplit("/", 1)[0] + "/" + name
 
     def conflict(self, words: str, *, times: int = 1) -> None:
         """The next statements that hold these words break off as Redshift's serializable isolation does."""
@@ -114,15 +125,13 @@ class Wire:
     """One side of a connection: whole messages in, whole messages out."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket, self._incoming, self._outgoing = sock, sock.makefile("rb"), bytearray()
 
     def exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            more = self.socket.recv(count - len(data))
-            if not more:
-                raise ConnectionError("the other side is gone")
-            data += more
+        data = self._incoming.read(count)
+        if len(data) < count:
+            raise ConnectionError("the other side is gone")
         return data
 
     def read(self) -> tuple[bytes, bytes]:
@@ -130,7 +139,11 @@ class Wire:
         return kind, self.exactly(size - 4)
 
     def send(self, kind: bytes, body: bytes = b"") -> None:
-        self.socket.sendall(kind + struct.pack("!I", len(body) + 4) + body)
+        """At once where the other side waits for it, else together with what follows."""
+        self._outgoing += kind + struct.pack("!I", len(body) + 4) + body
+        if kind not in b"TDCNSKd" or len(self._outgoing) > 1 << 16:
+            self.socket.sendall(self._outgoing)
+            self._outgoing.clear()
 
 
 class Connection(socketserver.BaseRequestHandler):
@@ -234,7 +247,7 @@ class Connection(socketserver.BaseRequestHandler):
     def _copy(self, sql: str) -> None:
         self.copy_id = self.running.next_query()
         copy = S3Copy.parse(sql)
-        rows = copy.run(self, self.running.s3.client())
+        rows = copy.run(self, self.running.bucket)
         if rows is None:
             return
         self.copied = rows

@@ -1,4 +1,4 @@
-"""COPY from S3, as the stand-in for Redshift does it: manifest and parts are read here, and Postgres takes the lines."""
+"""COPY from S3, as the stand-in for Redshift does it: manifest and parts are read here, Postgres takes the lines."""
 
 import csv
 import io
@@ -46,6 +46,7 @@ class Session(Protocol):
 class File:
     uri: str
     data: bytes
+    whole: bool
 
     @property
     def lines(self) -> int:
@@ -82,7 +83,10 @@ class S3Copy:
         types = self._types(session)
         if "super" in types.values():
             raise LoadRefused("the stand-in refuses delimited text into SUPER: it would stay text there")
-        if fault := self._too_long(files, types):
+        cut = next(
+            ((file.uri, 0, "", "", "Unexpected end of compressed file") for file in files if not file.whole), None
+        )
+        if fault := cut or self._too_long(files, types):
             session.note(*fault)
             session.fail("XX000", self._failed)
             return None
@@ -121,8 +125,9 @@ class S3Copy:
                     f"Problem reading manifest file - file {entry['url']} is mandatory and does not exist"
                 )
             return None
-        data = zlib.decompressobj(31).decompress(packed)  # the first member alone: nobody promises the others
-        return File(entry["url"], data if not data or data.endswith(b"\n") else data + b"\n")
+        decoder = zlib.decompressobj(31)
+        data = decoder.decompress(packed)  # the first member alone: nobody promises the others
+        return File(entry["url"], data if not data or data.endswith(b"\n") else data + b"\n", whole=decoder.eof)
 
     def _types(self, session: Session) -> dict[str, str]:
         schema, table = (name.strip('"') for name in self.table.split("."))

@@ -1,4 +1,4 @@
-"""Redshift's SQL for a Postgres: what Redshift refuses is refused, what only it knows is rewritten. For the stand-in."""
+"""Redshift's SQL for a Postgres: what it refuses is refused, what only it knows is rewritten. For the stand-in."""
 
 import re
 
@@ -42,7 +42,8 @@ REWRITTEN = (
 FURNITURE = (
     "CREATE DOMAIN super AS json",
     "CREATE FUNCTION json_parse(text) RETURNS super LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1::json::super'",
-    "CREATE FUNCTION redshift_json_serialize(super) RETURNS varchar LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1::json::text'",
+    "CREATE FUNCTION redshift_json_serialize(super) RETURNS varchar LANGUAGE sql IMMUTABLE STRICT "
+    "AS 'SELECT $1::json::text'",
     "CREATE FUNCTION getdate() RETURNS timestamp LANGUAGE sql STABLE "
     "AS $$SELECT statement_timestamp() AT TIME ZONE 'UTC'$$",
     """CREATE TABLE sys_load_error_detail (user_id integer, query_id bigint, transaction_id bigint, session_id integer,

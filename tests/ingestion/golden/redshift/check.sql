@@ -1,0 +1,13 @@
+SET timezone TO 'UTC';
+SET datestyle TO 'ISO';
+SET extra_float_digits TO 2;
+SELECT version();
+BEGIN;
+SELECT 1 FROM pg_namespace WHERE nspname = 'headgate_books';
+CREATE SCHEMA IF NOT EXISTS "headgate_books";
+SELECT 1 FROM pg_namespace WHERE nspname = 'headgate_store';
+CREATE SCHEMA IF NOT EXISTS "headgate_store";
+SELECT pg_backend_pid();
+CREATE TABLE "headgate_store"."check_<process>" (id bigint, data super);
+INSERT INTO "headgate_store"."check_<process>" (id) VALUES (1);
+ROLLBACK;
