@@ -25,6 +25,7 @@ from ingestion.refusals import Refused
 from ingestion.states import BatchStatus
 
 LAST_BATCHES: Final = 10
+CHANGES_READ: Final = 100  # batches
 BALLAST: Final = ("schema", "tags", "wire", "key")  # heavy, and not in the list
 
 
@@ -192,7 +193,9 @@ def _all_of(dataset: Dataset, **more: str) -> dict[str, str]:
 
 def _sentence(dataset: Dataset) -> str:
     if dataset.deleted_at:
-        return f"Its client deleted it {exact(dataset.deleted_at)}: nothing more can be sent into it."
+        left = f"Its table {dataset} stays in the warehouse, with {words.plural(dataset.live_rows or 0, 'row')}."
+        kept = left if dataset.live_at else "It never had a table."
+        return f"Its client deleted it {exact(dataset.deleted_at)}: nothing more can be sent into it. {kept}"
     if dataset.live_at is None:
         who = "its first batch has gone through" if dataset.origin == Origin.CLIENTS else "its first run has completed"
         return f"Nothing is live yet. The table appears when {who}."
@@ -258,9 +261,26 @@ def _line(batch: Any) -> dict[str, Any]:
 
 
 def _columns(dataset: Dataset) -> list[dict[str, Any]]:
-    """Each with whether it belongs to the key."""
-    key = set(dataset.key)
+    """Each with whether it belongs to the key, and the batch that changed it last."""
+    key, changed = set(dataset.key), _changed(dataset)
     return [
-        {"name": column.name, "type": column.type.label, "source": column.source, "is_key": column.source in key}
+        {
+            "name": column.name,
+            "type": column.type.label,
+            "source": column.source,
+            "is_key": column.source in key,
+            "changed": changed.get(column.name),
+        }
         for column in dataset.columns.columns
     ]
+
+
+def _changed(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """What the last batches that changed columns did to each, by the column's name."""
+    live = dataset.batches.filter(status=BatchStatus.SUCCESS).exclude(changes=[]).order_by("-pk")
+    found: dict[str, dict[str, Any]] = {}
+    for batch in live.only("public_id", "changes", "owner", "self_promoting")[:CHANGES_READ]:
+        for change in batch.changes:
+            told = {"kind": str(change.get("kind", "")), "link": words.batch_link(batch)}
+            found.setdefault(str(change.get("column", "")), told)
+    return found

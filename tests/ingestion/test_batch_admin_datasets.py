@@ -282,3 +282,24 @@ def test_the_right_to_the_settings_is_enough(client):
     save(kit.may(client, CHANGE), dataset, retention_days="5")
 
     assert settings_of(dataset)[0] == 5
+
+
+def test_a_deleted_dataset_says_that_its_table_stays(admin_client):
+    of = kit.dataset(deleted_at=timezone.now(), live_at=timezone.now(), live_rows=7)
+
+    page = admin_client.get(reverse("admin:ingestion_dataset_change", args=[of.pk])).content.decode()
+
+    assert f"Its table {of} stays in the warehouse, with 7 rows." in page
+
+
+def test_a_column_names_the_batch_that_changed_it_last(admin_client):
+    of = kit.dataset(blueprint=kit.LAYOUT)
+    kit.batch(of=of, changes=[{"kind": "added", "column": "name", "before": "", "after": "text"}])
+    widened = kit.batch(of=of, changes=[{"kind": "widened", "column": "name", "before": "text", "after": "json"}])
+
+    shown = admin_client.get(reverse("admin:ingestion_dataset_change", args=[of.pk])).context["columns"]
+
+    told = {column["name"]: column["changed"] for column in shown}
+    assert told["id"] is None
+    assert told["name"]["kind"] == "widened"
+    assert widened.public_id in told["name"]["link"]
