@@ -218,6 +218,7 @@ ARCHIVE = env.bool("HEADGATE_ARCHIVE", default=True)  # false: inactive batches 
 INACTIVE_DAYS = env.float("HEADGATE_INACTIVE_DAYS", default=7)  # then retained
 RETAINED_DAYS = env.float("HEADGATE_RETAINED_DAYS", default=30)  # then archived
 ARCHIVED_DAYS = env.float("HEADGATE_ARCHIVED_DAYS", default=365)  # then deleted
+ORPHAN_HOURS = env.float("HEADGATE_ORPHAN_HOURS", default=48)  # staged objects that no row names; 1 at least
 KEEP_DIAGNOSTICS_DAYS = env.int("HEADGATE_KEEP_DIAGNOSTICS_DAYS", default=30)
 ARCHIVE_URL = env("HEADGATE_ARCHIVE_URL", default=f"file://{VAR / 'archive'}")  # Parquet of retained batches
 COLD_URL = env("HEADGATE_COLD_URL", default=f"file://{VAR / 'cold'}")  # where archived ones go

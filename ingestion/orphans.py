@@ -21,7 +21,6 @@ from ingestion.rooms import archive, cold, store
 from ingestion.staging.base import StagingError, StagingStore, StoredObject
 
 log = logging.getLogger(__name__)
-USUAL_HOURS: Final = 48.0
 LEAST: Final = timedelta(hours=1)  # whatever the setting says: between a write and its row lie minutes at most
 LOOKED_AT_ONCE: Final = 5_000
 ASKED_AT_ONCE: Final = 1_000
@@ -121,7 +120,7 @@ def unnamed(objects: Iterable[StoredObject], *, before: datetime) -> Iterator[St
 
 def oldest_needed(hours: float | None = None) -> datetime:
     """Objects written after this are left alone. Of two clocks the one that is behind counts."""
-    setting = hours if hours is not None else getattr(settings, "ORPHAN_HOURS", USUAL_HOURS)
+    setting = hours if hours is not None else settings.ORPHAN_HOURS
     return min(timezone.now(), _database_time()) - max(timedelta(hours=setting), LEAST)
 
 
