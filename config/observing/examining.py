@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+import boto3
 import dramatiq
 from django.conf import settings
 from django.db import connection
@@ -138,7 +139,7 @@ def broker() -> Iterator[Finding]:
             text = "What is queued is lost with a restart; the sweeper repeats it, some seconds late."
             yield warn("broker, persistence", text, "Set appendonly yes and appendfsync everysec.")
         queues = dramatiq.get_broker().get_declared_queues()
-        dead = sum(int(client.zcard(f"dramatiq:{queue}.XQ")) for queue in queues)  # type: ignore[arg-type]
+        dead = sum(int(client.zcard(f"dramatiq:{queue}.XQ")) for queue in queues)
         if dead:
             yield warn(
                 "broker, dead letters", f"{dead} messages were given up.", "Read the workers' logs of that time."
@@ -173,7 +174,8 @@ def staging_clock() -> Iterator[Finding]:
     parts = urlsplit(settings.STAGING_URL)
     if parts.scheme != "s3":
         return
-    client: Any = store()._client  # type: ignore[attr-defined]
+    options = dict(parse_qsl(parts.query))
+    client: Any = boto3.client("s3", endpoint_url=options.get("endpoint_url"), region_name=options.get("region"))
     answer = client.list_objects_v2(Bucket=parts.netloc, MaxKeys=1)
     told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     if told:

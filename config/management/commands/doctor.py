@@ -2,7 +2,6 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -12,7 +11,7 @@ from config.observing.examining import Finding, examine
 
 class Command(BaseCommand):
     help = "Try settings, database, broker, store, warehouse, disks and clocks; say what is wrong and what to do."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
