@@ -1,4 +1,4 @@
-"""A Redshift warehouse for tests that make their parts in memory: they are put into the bucket before they are loaded."""
+"""A Redshift warehouse for tests that make their parts in memory: they go into the bucket before they are loaded."""
 
 import uuid
 from collections.abc import Iterator
