@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from django.db import connection  # noqa: F401 - for the condition below
 
 from tests.chaos import points, verbs
 from tests.chaos.house import ROOT
