@@ -1,8 +1,8 @@
-"""The facts in short that stand on a run's page. A fixed number of queries, however large the run."""
+"""The facts in short that stand on a run's page. The number of queries does not depend on how large the run is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from runs.states import RunMode
 
 WINDOWS = 3  # named; the rest is counted
 TASK_FACTS = ("worker", "endpoint", "since", "calls", "call_count", "throttled_count", "waited_seconds")
-MOST_RETRIES = 500  # of a source, the newest, that are looked through for the chain
+LONGEST_CHAIN = 20  # retries that are followed in either direction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +91,19 @@ def _staged_size(run: Run) -> int:
 
 
 def _lineage(run: Run) -> Lineage:
-    """The chain of retries that the run is part of."""
-    retries = Run.objects.filter(source=run.source_id).exclude(retry_of=None).order_by("-pk")
-    pairs = list(retries.values_list("pk", "retry_of_id")[:MOST_RETRIES])
-    chain = [*_walk(run.pk, dict(pairs))[::-1], run.pk, *_walk(run.pk, {old: new for new, old in pairs})]
-    known = Run.objects.only("pk", "status").in_bulk([pk for pk in chain if pk != run.pk]) if len(chain) > 1 else {}
-    others = [known[pk] for pk in chain if pk in known]
-    return Lineage(place=chain.index(run.pk) + 1, count=len(chain), others=others)
+    """The chain of retries that the run is part of: one query for each other run of it, each by its key."""
+    known = Run.objects.only("pk", "status", "retry_of_id")
+    before = _walk(run, lambda one: known.filter(pk=one.retry_of_id).first() if one.retry_of_id else None)
+    after = _walk(run, lambda one: known.filter(retry_of=one.pk).first())
+    return Lineage(place=len(before) + 1, count=len(before) + 1 + len(after), others=[*before[::-1], *after])
 
 
-def _walk(start: int, following: Mapping[int, int | None]) -> list[int]:
-    found: list[int] = []
-    step = following.get(start)
-    while step is not None and step not in found:
+def _walk(run: Run, following: Callable[[Run], Run | None]) -> list[Run]:
+    found: list[Run] = []
+    step = following(run)
+    while step is not None and len(found) < LONGEST_CHAIN:
         found.append(step)
-        step = following.get(step)
+        step = following(step)
     return found
 
 
