@@ -10,6 +10,7 @@ BENCHMARKS = {
     "batches": "client batches of ten records: 2,000 a minute on Postgres and Redis",
     "upload": "a large file in chunks over the Import API, and the web's memory",
     "run_pages": "the list of runs and the page of one over 1,000,000 runs and 10,000,000 tasks",
+    "scaling": "what a run costs the control database, and what a second worker host brings",
     "one_page": "one page, one endpoint: from request to live, embedded",
 }
 
