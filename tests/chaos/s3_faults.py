@@ -103,7 +103,7 @@ def _twins(server: RunningS3) -> Any:
 def _story(url: str, options: argparse.Namespace) -> dict[str, Any]:
     from tests.chaos.story import Story
 
-    story = Story(url, MANIFEST, sources=4, runs=options.runs)
+    story = Story(url, MANIFEST, sources=min(4, options.runs), runs=options.runs)
     crew = S3Crew(options.mutant)
     sweeper = subprocess.Popen([sys.executable, "manage.py", "sweep"], cwd=ROOT)
     started = time.monotonic()

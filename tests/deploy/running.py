@@ -90,7 +90,7 @@ class Installation:
             env=self.environment(service),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
         )
         assert done.returncode == 0, f"{words}: {done.stdout[-1500:]} {done.stderr[-3000:]}"
         return done.stdout

@@ -42,7 +42,7 @@ def test_the_commands_of_compose_bring_a_run_and_a_batch_in_and_outlive_a_restor
     house.start()
     with start_server() as api:
         house.manage("shell", "-c", SOURCE.format(url=api.url))
-        first = house.manage("run_now", "Planes", "--destructive", "--timeout", "120")
+        first = house.manage("run_now", "Planes", "--destructive", "--timeout", "400")
         program = house.program()
         dataset = program.dataset()
         batch = program.send(dataset, LINES)
@@ -56,7 +56,7 @@ def test_the_commands_of_compose_bring_a_run_and_a_batch_in_and_outlive_a_restor
         assert "0 named by no row" in house.manage("orphans")
 
         _backup(house, house.folder / "control.dump")
-        second = house.manage("run_now", "Planes", "--destructive", "--timeout", "120")
+        second = house.manage("run_now", "Planes", "--destructive", "--timeout", "400")
         later = program.send(dataset, b'{"id": 3, "name": "Cy"}\n', name="b.json")
         assert "Completed" in second
         assert later["status"] == "success"
@@ -69,7 +69,7 @@ def test_the_commands_of_compose_bring_a_run_and_a_batch_in_and_outlive_a_restor
         assert later["id"] in told or later.get("externalId", "") in told
 
         house.start()
-        third = house.manage("run_now", "Planes", "--destructive", "--timeout", "120")
+        third = house.manage("run_now", "Planes", "--destructive", "--timeout", "400")
         assert program.send(dataset, b'{"id": 4, "name": "Di"}\n', name="c.json")["status"] == "success"
 
         assert "Completed" in third
