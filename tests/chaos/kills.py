@@ -17,7 +17,7 @@ def kill(options: Options) -> Answer:
     """R1. At least a run for two kills."""
     with campaign(options, runs=max(12, options.count // 2)) as house:
         dice, pauses = options.dice, Pauses(2.0 + PAUSE_BEYOND_LEASE)
-        faults = ["kill"] * options.count + ["pause"] * (options.count // 4 + (8 if options.mutant != NONE else 0))
+        faults = ["kill"] * options.count + ["pause"] * (options.count // 4 + (16 if options.mutant != NONE else 0))
         dice.shuffle(faults)
         for fault in faults:
             index = house.victim(dice, sparing=pauses.pids)
