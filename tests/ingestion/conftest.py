@@ -9,6 +9,14 @@ from ingestion.warehouse.base import Warehouse
 from ingestion.warehouse.connect import open_warehouse
 from tests.ingestion import redshift_kit
 
+EVERY_TIME = ("test_warehouse_contract", "test_redshift_")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """All of the contract over Redshift's stand-in takes minutes: of it, the core is tried every time."""
+    if "[redshift" in item.name and not item.path.stem.startswith(EVERY_TIME):
+        item.add_marker(pytest.mark.long)
+
 
 @pytest.fixture(params=["duckdb", "postgres", "redshift"])
 def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -159,7 +159,7 @@ def test_a_bad_value_is_named_by_row_and_column_but_not_shown(warehouse: Warehou
     assert "Row 3" in raised.value.message
     assert "id" in raised.value.message
     assert "SECRET" not in raised.value.message + raised.value.advice
-    assert "SECRET" in raised.value.detail
+    assert ("SECRET" in raised.value.detail) is (warehouse.label != "Redshift")  # which tells one letter, and we none
 
 
 def test_a_row_with_too_few_values_is_named(warehouse: Warehouse):
