@@ -171,6 +171,7 @@ class Part(models.Model):
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["batch", "number"], name="one_part_per_number")]
+        indexes: ClassVar = [models.Index(fields=["key"], name="part_by_key")]
 
     def __str__(self) -> str:
         return self.key
