@@ -48,6 +48,7 @@ def test_runs_and_batches_have_queues_apart_and_recovery_needs_none():
     assert not any("sweep" in name or "cancel" in name for name in dramatiq.get_broker().actors)
 
 
+@pytest.mark.django_db
 def test_a_worker_holds_no_more_messages_than_it_has_threads():
     broker = StubBroker(middleware=[HealthPort()])
     broker.emit_after("process_boot")
