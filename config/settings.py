@@ -128,6 +128,8 @@ else:
     DATABASES["default"]["ENGINE"] = "config.postgres"
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A worker that is frozen inside a transaction must not hold its run for ever: the server ends its session.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c idle_in_transaction_session_timeout=60s")
 
 # Broker: a message is only a wake-up, so nothing here decides correctness
 REDIS_URL = env("REDIS_URL", default="")
