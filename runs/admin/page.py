@@ -60,6 +60,14 @@ def context(run: Run, user: Any, query: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def search_context(run: Run, query: Mapping[str, str]) -> dict[str, Any]:
+    """What the panel of tasks alone is drawn from, for a search as one types."""
+    view = View.read(query)
+    found = panel(run, view, first_failure(run))
+    stages = stages_of(run) if found["by_kind"] else []
+    return {"run": run, "view": view, "stages": stages, "panel_template": "admin/runs/run/tasks.html", **found}
+
+
 def tabs(run: Run, view: View) -> list[tuple[str, str, str, int | None]]:
     """Name, word, address and number of each tab."""
     counts = {"tasks": run.task_count, "messages": run.message_count}

@@ -11,6 +11,7 @@ from django.utils import timezone
 from ingestion.models import Batch
 from runs.admin.inside import INSIDE
 from runs.admin.view import View
+from runs.lifecycle.caring import WORDS as CARE_WORDS
 from runs.models import Event, Message, Run, TableLoad, Task
 from runs.reading.bars import chart_of
 from runs.reading.chains import Chain, chains_of
@@ -127,7 +128,7 @@ def _history(run: Run, view: View) -> dict[str, Any]:
 
 def _moved(event: Event) -> tuple[str, str]:
     words = TASK_WORDS if event.task_id else RUN_WORDS
-    return words.get(event.before, "new"), words.get(event.after, event.after)
+    return words.get(event.before, "new"), words.get(event.after) or CARE_WORDS.get(event.after, event.after)
 
 
 def _page(queryset: QuerySet[Any], size: int, view: View) -> Page[Any]:

@@ -20,6 +20,7 @@ from runs.admin.caring import Care
 from runs.admin.filters import OFFERED, RUN_FILTERS
 from runs.admin.opened import Opened
 from runs.admin.strip import bars, counters
+from runs.admin.view import View
 from runs.models import Run
 from runs.reading.days import OUTCOMES
 from runs.search import runs_with_status
@@ -158,8 +159,11 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The API Run page."""
+        """The API Run page; of it the panel of tasks alone where a search as one types asks for that."""
         run = self.run_or_404(request, object_id)
+        if _wants_panel(request):
+            context = page.search_context(run, request.GET)
+            return TemplateResponse(request, "admin/runs/run/panel.html", context)
         context = {
             **self.admin_site.each_context(request),
             **page.context(run, request.user, request.GET),
@@ -168,6 +172,12 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
             "original": run,
         }
         return TemplateResponse(request, "admin/runs/run/page.html", context)
+
+
+def _wants_panel(request: HttpRequest) -> bool:
+    """Asked by htmx for tasks; a step back in the history, though, asks for the whole page."""
+    asked = request.headers.get("HX-Target") == "run-panel" and "HX-History-Restore-Request" not in request.headers
+    return asked and View.read(request.GET).tab == "tasks"
 
 
 def runs_of(source_id: int) -> str:

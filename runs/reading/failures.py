@@ -82,17 +82,18 @@ def failure_of(run: Run, failed: Task | None, *, raw: bool) -> Failure | None:
     if run.status != RunStatus.FAILED and not (run.status == RunStatus.COMPLETED and failed):
         return None
     said = Message.objects.filter(run=run, task=failed, level=Level.ERROR).order_by("-pk").first()
-    fault = (failed.fault if failed else "") or run.fault
+    fault, effect = (failed.fault if failed else "") or run.fault, effect_on(run)
+    cause = said.text if said else run.outcome or "No message was left; the history says how it ended."
     return Failure(
         fault=fault,
         title=FAULTS.get(fault, fault or "The run failed"),
         owner=OWNERS.get(fault, ""),
-        cause=said.text if said else run.outcome or "No message was left; the history says how it ended.",
+        cause=cause.removesuffix(f" {effect}"),  # the card says that once
         task=failed,
         failed_count=run.tasks.filter(status=TaskStatus.FAILED).count() if failed else 0,
         advice=said.advice if said and said.advice else "Give support the run id; then retry.",
         detail=said.detail if said and raw else "",
-        effect=effect_on(run),
+        effect=effect,
         retry=_retry(run, fault),
         elsewhere=_elsewhere(run, said),
         whole=run.status == RunStatus.FAILED,

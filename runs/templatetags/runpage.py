@@ -1,9 +1,10 @@
-"""How the page of a run says times of log lines and lengths in seconds."""
+"""How the page of a run says times of log lines, lengths in seconds, and what a retry was to reuse."""
 
 from datetime import datetime, timedelta
 
 from django import template
 
+from runs.lifecycle.retrying import WORDS, Choice
 from runs.templatetags.headgate import brief
 
 register = template.Library()
@@ -21,3 +22,9 @@ def seconds(value: float) -> str:
     if value < 1:
         return f"{value * 1000:.0f}\u00a0ms" if value >= 0.0005 else "0\u00a0s"
     return brief(timedelta(seconds=value))
+
+
+@register.filter
+def choice_word(value: str) -> str:
+    """What a retry was to reuse, as within a sentence: "failed tasks only"."""
+    return WORDS[Choice(value)][0].lower() if value in set(Choice) else value

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, Response, StorageState, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, StorageState, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.house import ROOT, House, opened
 
 SHOTS = ROOT / "var" / "screenshots"
 PATIENCE = 20_000  # milliseconds: other work may share the machine
+CUT = "net::ERR_FAILED"  # what the browser says of a connection that a story has cut
 Visit = Callable[..., Page]
 
 
@@ -51,12 +52,17 @@ def login(browser: Browser, house: House) -> StorageState:
 def visit(
     browser: Browser, house: House, login: StorageState, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Page]]:
-    """Opens an address of the admin. A page on which a script fails, or that answers 500, fails the test."""
+    """Opens an address of the admin. A page on which a script fails, that answers 500 or that
+    logs an error, as of a refusal by its own policy, fails the test."""
     contexts, faults = [], []
 
     def answered(response: Response) -> None:
         if response.status >= 500:
             faults.append(f"{response.status} {response.url}")
+
+    def spoke(said: ConsoleMessage) -> None:
+        if said.type == "error" and CUT not in said.text:
+            faults.append(f"{said.text} ({said.location})")
 
     def go(path: str, *, width: int = 1400, scheme: str = "light", script: bool = True, known: bool = True) -> Page:
         context = browser.new_context(
@@ -69,6 +75,7 @@ def visit(
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", spoke)
         page.on("response", answered)
         page.goto(house.at(path))
         return page

@@ -36,6 +36,7 @@ def main(api: str, password: str) -> dict[str, Any]:
     refused = source("Airports, wrong token", api, endpoints=["airlines"], token="wrong")
     with workers():
         completed, failed = run(quick, RunStatus.COMPLETED), run(refused, RunStatus.FAILED)
+        again = run(quick, RunStatus.COMPLETED)
         batches = list(push())
     client = clients.create(organisation=Organisation.objects.get(), name="Nightly upload", by="admin").client
     return {
@@ -43,6 +44,7 @@ def main(api: str, password: str) -> dict[str, Any]:
         "slow": slow.pk,
         "connector": quick.connector_id,
         "completed": completed.pk,
+        "again": again.pk,  # of the same source
         "load": completed.data_load.pk,
         "failed": failed.pk,
         "dataset": batches[0].dataset_id,

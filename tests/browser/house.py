@@ -63,7 +63,7 @@ def opened(var: Path) -> Iterator[House]:
 
 def _furnish(environment: dict[str, str], api: str, password: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.browser.furnish", api, password]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise RuntimeError(f"The house could not be furnished:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

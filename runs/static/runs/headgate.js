@@ -67,5 +67,11 @@
     if (event.detail.elt.id === "run-top") fresh(event.detail.successful, event.detail.xhr.getResponseHeader("X-Read-At"));
   });
 
+  function fold() {
+    const quick = document.getElementById("run-quick");
+    if (quick && window.matchMedia("(max-width: 640px)").matches) quick.open = false; // so that the tabs come soon
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", fold); else fold();
   setInterval(tick, 1000);
 })();
