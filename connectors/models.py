@@ -69,6 +69,17 @@ class DataSource(models.Model):
     )
     max_hours = models.FloatField(default=24, help_text="A run that takes longer is closed as failed.")
     enabled = models.BooleanField(default=True, help_text="A disabled source takes no new runs.")
+    webhook_enabled = models.BooleanField(
+        "Tell it", default=False, help_text="When a run's data is live, its data load is told to the address below."
+    )
+    webhook_url = models.CharField(
+        "Address",
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Where the message is sent, like https://host.example/headgate. Pages show its host only.",
+    )
+    sealed_webhook = models.BinaryField(default=b"", blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -95,6 +106,17 @@ class DataSource(models.Model):
     def seal(self, credentials: dict[str, str]) -> None:
         """Replace the credentials; they can be written but never read back by people."""
         self.sealed_credentials = _box().encrypt(credentials, context=self._context())
+
+    @property
+    def webhook_secret(self) -> str:
+        """What messages are signed with, in the clear: for the sender alone. Raises SealError."""
+        if not self.sealed_webhook:
+            return ""
+        return _box().decrypt(bytes(self.sealed_webhook), context=f"{self._context()}/webhook")["secret"]
+
+    def seal_webhook(self, secret: str) -> None:
+        """Replace the webhook's secret; it can be written but never read back by people."""
+        self.sealed_webhook = _box().encrypt({"secret": secret}, context=f"{self._context()}/webhook")
 
     def _context(self) -> str:
         return f"{self.organisation}/{self.namespace}"  # a sealed value moved to another source does not open

@@ -17,6 +17,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from connectors.admin.telling import WebhookForm
 from connectors.manifest import Credential, Manifest, Setting
 from connectors.models import Connector, DataSource
 from connectors.secrets import SealError
@@ -24,7 +25,7 @@ from connectors.secrets import SealError
 SETTING, CREDENTIAL = "setting_", "credential_"
 
 
-class DataSourceForm(forms.ModelForm[DataSource]):
+class DataSourceForm(WebhookForm):
     """`build` gives it the fields of one connector."""
 
     manifest: Manifest | None = None
@@ -33,6 +34,7 @@ class DataSourceForm(forms.ModelForm[DataSource]):
         model = DataSource
         fields = (
             "name", "connector", "namespace", "enabled", "endpoints", "schema_policy", "on_failure", "max_hours",
+            "webhook_enabled", "webhook_url",
         )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

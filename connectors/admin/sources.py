@@ -18,6 +18,7 @@ from connectors import engines
 from connectors.admin.connectors import read
 from connectors.admin.forms import CREDENTIAL, SETTING, DataSourceForm, build
 from connectors.admin.records import Records, records_of
+from connectors.admin.telling import ABOUT, WEBHOOK
 from connectors.manifest import Manifest, ManifestError
 from connectors.models import Connector, DataSource
 from connectors.protocol import CheckStep, SourceError
@@ -65,7 +66,8 @@ class DataSourceScreen(ModelAdmin):  # type: ignore[misc]
             found.append(("Settings", {"fields": [SETTING + item.name for item in manifest.settings]}))
         if manifest and manifest.credentials:
             found.append(("Credentials", {"fields": [CREDENTIAL + item.name for item in manifest.credentials]}))
-        return [*found, ("What is read, and how", {"fields": READING})]
+        found.append(("What is read, and how", {"fields": READING}))
+        return [*found, ("Webhook", {"fields": WEBHOOK, "description": ABOUT})]
 
     # Pages
 
