@@ -153,6 +153,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.CurrentMessage",
         "dramatiq.middleware.Retries",
         "runs.shutdown.StopAtPages",
+        "runs.presence.Presence",
         "config.observing.workers.HealthPort",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
     ],

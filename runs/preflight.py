@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 from typing import Final
 
 from django.conf import settings
 from django.db.models import Sum
-from django.db.models.functions import Now
 
 from connectors.engines import open_data_source
 from connectors.manifest import ManifestError
@@ -19,14 +18,12 @@ from connectors.models import Bookmark, DataSource
 from connectors.protocol import SourceError
 from connectors.secrets import SealError
 from ingestion.models import Dataset
-from runs import planning
-from runs.models import Run, Sweep, Task
+from runs import planning, presence
+from runs.models import Run
 from runs.planning import PlannedTable
 from runs.states import RUN_ENDED, RunMode, RunStatus
 
 LAST: Final = 5  # completed runs of each type
-LATELY: Final = timedelta(minutes=1)
-RECENT: Final = 20  # runs whose tasks tell who has worked lately
 NO_SCHEDULE: Final = "No schedule"
 
 
@@ -73,7 +70,7 @@ class Preflight:
     tables: Sequence[LiveTable]
     trouble: str
     calls: Calls | None
-    workers: int  # processes seen in the last minute
+    workers: int  # processes seen in the last minute, idle ones too
     schedule: str = NO_SCHEDULE
 
     @property
@@ -105,7 +102,7 @@ def look(source: DataSource, mode: RunMode) -> Preflight:
         tables=_tables(source, planned),
         trouble=trouble,
         calls=_calls(source),
-        workers=len(workers_seen()),
+        workers=presence.seen().count(),
     )
 
 
@@ -120,18 +117,6 @@ def why_not_confirmed(source: DataSource, mode: RunMode, typed: str) -> str:
         f"This start replaces {facts.replaced_row_count:,} live rows. To confirm it, give the name of the data source "
         f"exactly as it is: “{facts.confirm}”."
     )
-
-
-def workers_seen() -> set[str]:
-    """The processes that have worked on a task within the last minute. In the embedded profile a sweep counts too: the
-    process that sweeps is the one that works. Idle workers behind a broker are not seen."""
-    working = Task.objects.running().filter(lease_until__gt=Now()).values_list("worker", flat=True)
-    recent = list(Run.objects.order_by("-pk").values_list("pk", flat=True)[:RECENT])
-    ended = Task.objects.filter(run__in=recent, finished_at__gt=Now() - LATELY).exclude(worker="")
-    seen = {name.partition("/")[0] for name in [*working, *ended.values_list("worker", flat=True)]}
-    if settings.REDIS_URL:
-        return seen
-    return seen | set(Sweep.objects.filter(at__gt=Now() - LATELY).values_list("name", flat=True))
 
 
 def _refusal(source: DataSource, blocker: Run | None) -> str:

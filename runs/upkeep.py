@@ -6,8 +6,6 @@ Safe in any number of copies at once: every step is a compare-and-set. Takes no 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,10 +24,10 @@ from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
 from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Published
-from runs import journal, runlog
+from runs import journal, presence, runlog
 from runs.dispatch import send
 from runs.errors import Refused
-from runs.lifecycle import ending, working
+from runs.lifecycle import ending, steps, working
 from runs.lifecycle.working import Failure, token_of
 from runs.models import DataLoad, Level, Run, Sweep, Task
 from runs.stages.completion import batches_of, bookmarks_of
@@ -46,18 +44,20 @@ def sweep(*, dry_run: bool = False) -> Counter[str]:
     found["lost"] = sum(take_back(pk, dry_run=dry_run) for pk in _ids(Task.objects.expired()))
     found["woken"] = sum(wake_again(task, dry_run=dry_run) for task in _unheard())
     found["settled"] = sum(settle(run, dry_run=dry_run) for run in _unsettled())
+    found["steps"] = steps.sweep(dry_run=dry_run)
     found["too_long"] = sum(close_too_long(run, dry_run=dry_run) for run in _too_long())
     if not dry_run:
         found.update(monitor.sweep())
         found["data_loads"] = open_data_loads(within=timedelta(hours=1))
         Sweep.objects.update_or_create(name=own_name(), defaults={"at": Now(), "found": dict(found)})
         Sweep.objects.filter(at__lt=Now() - timedelta(days=1)).delete()
+        presence.forget_silent()
     return found
 
 
 def own_name() -> str:
     """What this process's sweeper signs with."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return presence.own_name()
 
 
 def say_good_bye() -> None:

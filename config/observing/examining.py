@@ -25,6 +25,7 @@ from config.observing.probes import impatient
 from connectors.secrets import redact
 from ingestion.rooms import store, warehouse
 from ingestion.staging.base import ObjectExists
+from runs import presence
 from runs.models import Sweep, Task
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -214,13 +215,16 @@ def company() -> Iterator[Finding]:
         text = "None was seen lately: what a dead worker held stays with it, and lost wake-ups are not repeated."
         yield warn("sweeper", text, "Start manage.py sweep (or manage.py serve).")
     waiting = Task.objects.due().filter(created_at__lt=timezone.now() - timedelta(minutes=2))
-    busy = Task.objects.running().filter(lease_until__gt=timezone.now()).exists()
-    if busy:
-        yield ok("workers", "At work.")
-    elif waiting.exists():
-        yield warn("workers", "Tasks are due, and nobody takes them.", "Start manage.py rundramatiq.")
+    queues = list(presence.seen().values_list("queues", flat=True))
+    idle = sorted(presence.queues_of(dramatiq.get_broker()) - {queue for taken in queues for queue in taken})
+    said = f"{len(queues)} seen in the last minute."
+    start = "Start manage.py rundramatiq (or manage.py serve)."
+    if waiting.exists() and not Task.objects.running().filter(lease_until__gt=timezone.now()).exists():
+        yield warn("workers", f"{said} Tasks are due, and nobody takes them.", start)
+    elif idle:
+        yield warn("workers", f"{said} Nobody takes what waits in: {', '.join(idle)}.", start)
     else:
-        yield ok("workers", "Nothing waits for one.")
+        yield ok("workers", f"{said} Each queue has one.")
 
 
 QUESTIONS: Final[Mapping[str, Callable[[], Iterator[Finding]]]] = {

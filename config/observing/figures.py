@@ -25,6 +25,7 @@ from redis import RedisError
 from config.observing.probes import impatient
 from ingestion.models import Batch, BatchFile
 from ingestion.states import OPEN
+from runs import presence
 from runs.models import Run, Sweep, Task
 from runs.states import RUN_OPEN, TASK_OPEN
 
@@ -130,6 +131,15 @@ def sweeping() -> Iterator[Metric]:
     yield single("leases_lost_1h", "Leases lost by tasks that ended in the last hour.", lost or 0)
 
 
+def working() -> Iterator[Metric]:
+    queues = list(presence.seen().values_list("queues", flat=True))
+    yield single("workers", "Worker processes seen in the last minute.", len(queues))
+    each = gauge("queue_workers", "Of them, those that take messages of a queue.", "queue")
+    for queue in sorted(presence.queues_of(dramatiq.get_broker())):
+        each.add_metric([queue], sum(queue in taken for taken in queues))
+    yield each
+
+
 def ended() -> Iterator[Metric]:
     """Runs of the last hour, as gauges: they are windows, and no counters."""
     count = gauge("runs_ended_1h", "Runs that ended in the last hour.", "status", "mode")
@@ -165,6 +175,7 @@ PARTS: Final[dict[str, Callable[[], Iterator[Metric]]]] = {
     "queues": queues,
     "work": work,
     "sweeping": sweeping,
+    "working": working,
     "ended": ended,
     "batches": batches,
 }

@@ -224,7 +224,7 @@ class PreflightSerializer(serializers.Serializer[Any]):
     replaced_row_count = serializers.IntegerField(help_text="Live rows that the run replaces.")
     trouble = serializers.CharField(help_text="Why its tables cannot be told; else empty.")
     calls = CallsSerializer(allow_null=True, help_text="What the last run met at the source.")
-    workers = serializers.IntegerField(help_text="Processes that have worked within the last minute.")
+    workers = serializers.IntegerField(help_text="Worker processes seen within the last minute, idle ones too.")
     schedule = serializers.CharField(help_text="When the next scheduled run begins.")
     confirm = serializers.CharField(help_text="What the start must give as `confirm`; else empty.")
 

@@ -1,8 +1,9 @@
 """Runs, their tasks, and what they leave for people to read: tables, messages, history, data loads."""
 
-from runs.models.company import Sweep
+from runs.models.company import Sweep, Worker
 from runs.models.loads import DataLoad
 from runs.models.runs import IN_TROUBLE, OPEN_STATUSES, Run, RunQuerySet, StartKey
+from runs.models.steps import LoadStep, LoadTry
 from runs.models.tasks import TableLoad, Task, TaskQuerySet, search_words
 from runs.models.telling import Event, Level, LogChunk, Message, Note
 
@@ -12,6 +13,8 @@ __all__ = [
     "DataLoad",
     "Event",
     "Level",
+    "LoadStep",
+    "LoadTry",
     "LogChunk",
     "Message",
     "Note",
@@ -22,5 +25,6 @@ __all__ = [
     "TableLoad",
     "Task",
     "TaskQuerySet",
+    "Worker",
     "search_words",
 ]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
-from django.db.models import Q
-
-from runs.models import Run, Task
-from runs.states import RUN_OPEN, TaskStatus
-
-RECENTLY = timedelta(minutes=1)
+from runs.models import Run, Task, Worker
+from runs.presence import LATELY
 
 
 def tasks_ahead(run: Run) -> int:
@@ -19,15 +14,5 @@ def tasks_ahead(run: Run) -> int:
 
 
 def workers_seen(*, now: datetime) -> int:
-    """Processes that have renewed a lease, or ended a task of an open run, in the last minute. One that has had nothing
-    to do since then is not among them: workers leave no trace of idling."""
-    renewed = now - RECENTLY + timedelta(seconds=settings.LEASE_SECONDS)
-    alive = Q(status=TaskStatus.RUNNING, lease_until__gte=renewed) | Q(finished_at__gte=now - RECENTLY)
-    names = (
-        Task.objects.filter(alive, run__status__in=RUN_OPEN)
-        .exclude(worker="")
-        .order_by()
-        .values_list("worker", flat=True)
-        .distinct()
-    )
-    return len({name.rpartition("/")[0] or name for name in names})
+    """Worker processes that have said in the last minute that they are there, idle ones too."""
+    return Worker.objects.filter(at__gt=now - LATELY).count()

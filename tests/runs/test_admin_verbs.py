@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from connectors.models import ConfigRevision, DataSource
 from ingestion.models import Dataset
-from runs import preflight
-from runs.models import Run, Sweep
+from runs.models import Run
 from runs.states import RunMode, RunStatus, TaskStatus
 from tests import factories
 
@@ -273,20 +272,6 @@ def test_the_page_that_asks_tells_all_there_is_to_know(admin):
     assert f'<a class="hg-link" href="{verb("change", running)}">Run {running.pk}</a>' in page
     assert "<dd>No schedule</dd>" in page
     assert "Workers seen in the last minute</dt><dd>0" in page
-
-
-def test_workers_are_seen_by_their_leases_and_by_what_they_ended_lately(settings):
-    settings.REDIS_URL = "redis://127.0.0.1:1"
-    run, now = factories.open_run(), timezone.now()
-    factories.task(run, status=TaskStatus.RUNNING, worker="one:7/a", lease_until=now + timedelta(seconds=30))
-    factories.task(run, status=TaskStatus.RUNNING, worker="dead:7/a", lease_until=now - timedelta(seconds=1))
-    factories.task(run, worker="two:7/a", finished_at=now - timedelta(seconds=10))
-    factories.task(run, worker="old:7/a", finished_at=now - timedelta(minutes=2))
-    Sweep.objects.create(name="sweeper:9", at=now)
-
-    assert preflight.workers_seen() == {"one:7", "two:7"}
-    settings.REDIS_URL = ""
-    assert preflight.workers_seen() == {"one:7", "two:7", "sweeper:9"}
 
 
 def test_a_get_never_starts_a_run(admin):
