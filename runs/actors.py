@@ -4,6 +4,7 @@ from typing import Any
 
 import dramatiq
 
+from runs import messenger
 from runs.perform import perform
 
 OURS: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf")}
@@ -22,3 +23,8 @@ def consolidate(task_id: int) -> None:
 @dramatiq.actor(queue_name="load", **OURS)
 def load(task_id: int) -> None:
     perform(task_id)
+
+
+@dramatiq.actor(queue_name="consolidate", **OURS)
+def tell(step_id: int) -> None:
+    messenger.tell(step_id)

@@ -31,3 +31,20 @@ def send(task_id: int, kind: str) -> bool:
         queue_name=queue, actor_name=actor, args=(task_id,), kwargs={}, options={}
     )
     return enqueue(message, about=f"task {task_id}")
+
+
+def wake_step(step_id: int) -> None:
+    """The same for a step after a data load."""
+
+    def tell() -> None:
+        send_step(step_id)
+
+    transaction.on_commit(tell, robust=True)
+
+
+def send_step(step_id: int) -> bool:
+    """Send the wake-up of a step now; false when the broker could not be reached."""
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name="consolidate", actor_name="tell", args=(step_id,), kwargs={}, options={}
+    )
+    return enqueue(message, about=f"step {step_id}")

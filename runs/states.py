@@ -26,7 +26,14 @@ class TaskStatus(StrEnum):
 class LoadStatus(StrEnum):
     RUNNING = "running"  # post-load steps
     COMPLETED = "completed"
-    FAILED = "failed"  # a post-load step did not run; the data stays live
+    FAILED = "failed"  # kept for steps that the data needs; a message that was not taken is a warning only
+
+
+class StepStatus(StrEnum):
+    WAITING = "waiting"  # may be claimed, once `not_before` has passed
+    SENDING = "sending"  # claimed, with a lease
+    DONE = "done"
+    FAILED = "failed"  # given up; people may send it again
 
 
 class TaskKind(StrEnum):
@@ -66,6 +73,12 @@ LOAD_WORDS: dict[str, str] = {
     LoadStatus.RUNNING: "Running",
     LoadStatus.COMPLETED: "Completed",
     LoadStatus.FAILED: "Failed",
+}
+STEP_WORDS: dict[str, str] = {
+    StepStatus.WAITING: "Waiting",
+    StepStatus.SENDING: "Sending",
+    StepStatus.DONE: "Done",
+    StepStatus.FAILED: "Failed",
 }
 KIND_WORDS: dict[str, str] = {
     TaskKind.EXTRACTION: "Extraction",

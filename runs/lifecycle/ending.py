@@ -17,10 +17,10 @@ from ingestion.models import Batch
 from ingestion.warehouse.base import Published
 from runs import journal
 from runs.errors import Refused
-from runs.lifecycle import caring
+from runs.lifecycle import caring, steps
 from runs.lifecycle.moves import lock, move_run, move_task
 from runs.models import DataLoad, Level, Run, TableLoad, Task
-from runs.states import LoadStatus, RunStatus, TaskKind, TaskStatus
+from runs.states import RunStatus, TaskKind, TaskStatus
 
 UNTOUCHED = "No table was changed."
 
@@ -161,16 +161,10 @@ def _move_bookmarks(run: Run, bookmarks: Mapping[str, str]) -> None:
 
 
 def _open_data_load(run: Run, table_count: int) -> None:
-    """Without post-load steps a data load completes as it is made."""
+    """Without post-load steps a data load completes as it is made; else with the last of them."""
     rows = Batch.objects.filter(owner=run.owner).aggregate(rows=Sum("loaded_count"))["rows"] or 0
-    DataLoad.objects.create(
-        run=run,
-        status=LoadStatus.COMPLETED,
-        table_count=table_count,
-        row_count=rows,
-        finished_at=Now(),
-        note="No post-load steps are set up.",
-    )
+    load = DataLoad.objects.create(run=run, table_count=table_count, row_count=rows)
+    steps.queue(load, run.source)
 
 
 def settle_ledger(run_id: int, answer: Published | None, *, actor: str) -> str:
