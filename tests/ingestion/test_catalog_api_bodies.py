@@ -57,7 +57,7 @@ OPERATIONS = st.lists(
     ),
     max_size=4,
 )
-ODDLY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ODDLY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

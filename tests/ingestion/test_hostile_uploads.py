@@ -251,7 +251,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(WORDS, VALUES, max_size=5))
 @example({"$schema": 5})
 @example({"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"a": {"type": "any"}}})
