@@ -33,6 +33,7 @@ def _shades(*lightness_and_chroma: str, hue: int) -> dict[str, str]:
 
 
 UNFOLD: dict[str, Any] = {
+    "DASHBOARD_CALLBACK": "runs.admin.strip.at_home",
     "SITE_TITLE": "Headgate",
     "SITE_HEADER": "Headgate",
     "SITE_SUBHEADER": "Data in, and how it went",

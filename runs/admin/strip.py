@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.db.models import Count, Min, Q
+from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateformat import format as formatted
 
 from runs.models import Run
@@ -90,6 +92,14 @@ def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
         _counter("rejected", ended["rejected"], "Rejected", "In the last 24 hours", here, lately),
         _counter("completed", ended["completed"], "Completed", of_day, here, lately),
     ]
+
+
+def at_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The same numbers on the first page, for who may see runs."""
+    home: dict[str, Any] = {"title": "Home"}
+    if request.user.has_perm("runs.view_run"):
+        home["strip"] = counters({}, now=timezone.now())
+    return context | home
 
 
 def _counter(name: str, count: int, word: str, about: str, here: Mapping[str, str], more: Mapping[str, str]) -> Counter:

@@ -181,7 +181,7 @@ def test_a_refresh_keeps_focus_scroll_and_what_is_open_or_typed(visit, house):
 
 
 def test_new_tasks_wait_behind_a_button_while_one_reads_further_down(visit, house):
-    house.api.control(latency_ms=500)
+    house.api.control(latency_ms=2_000)  # so that no new task comes before one has scrolled
     page = start_destructively(visit, house.rows["quick"])
     page.set_viewport_size({"width": 1400, "height": 300})
     page.evaluate("() => window.scrollTo(0, document.body.scrollHeight)")

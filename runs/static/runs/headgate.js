@@ -68,8 +68,8 @@
   });
 
   function fold() {
-    const quick = document.getElementById("run-quick");
-    if (quick && window.matchMedia("(max-width: 640px)").matches) quick.open = false; // so that the tabs come soon
+    if (!window.matchMedia("(max-width: 640px)").matches) return;
+    for (const quick of document.querySelectorAll("details.hg-quick")) quick.open = false; // so that the tabs come soon
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", fold); else fold();
