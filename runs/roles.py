@@ -39,7 +39,7 @@ VERBS: Final[dict[str, Verb]] = {
     "start": Verb(about="Start an incremental run", permissions=("connectors.start_run",), roles=HELPERS),
     "cancel": Verb(about="Cancel a run", permissions=("runs.cancel_run",), roles=HELPERS),
     "retry": Verb(
-        about="Retry a run; a destructive one with the right to start it, too",
+        about="Retry a run, a destructive one with the right to start it, too; send a message about a data load again",
         permissions=("runs.retry_run",),
         roles=HELPERS,
     ),

@@ -1,5 +1,6 @@
 """Rows as pages and the API find them, named by what differs. Written past the lifecycle, so nothing works them on."""
 
+import time
 from datetime import timedelta
 from itertools import count
 
@@ -7,9 +8,10 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from config.guarding import BEGAN, SEEN
 from connectors.models import ConfigRevision, DataSource
 from ingestion.models import Batch, Dataset, Load
-from runs.models import DataLoad, Event, Level, Message, Run, TableLoad, Task, search_words
+from runs.models import DataLoad, Event, Level, LoadStep, Message, Run, TableLoad, Task, search_words
 from runs.states import LoadStatus, RunMode, RunStatus, TaskKind, TaskStatus
 from tests.sources import small_source
 
@@ -79,6 +81,10 @@ def data_load(of: Run | None = None, **fields) -> DataLoad:
     return DataLoad.objects.create(run=of or run(), **{**usual, **fields})
 
 
+def load_step(of: DataLoad | None = None, **fields) -> LoadStep:
+    return LoadStep.objects.create(load=of or data_load(), **{"target": "https://host.example/…", **fields})
+
+
 def person(*permissions: str, name: str = "anna", password: str | None = None, staff: bool = True) -> User:
     """A person with these permissions and no others, each as "app.codename"."""
     user = User.objects.create_user(name, password=password, is_staff=staff)
@@ -92,4 +98,7 @@ def caller(*permissions: str, name: str = "anna") -> APIClient:
     """An API client of a person with these permissions, logged in by session."""
     client = APIClient()
     client.force_login(person(*permissions, name=name))
+    session = client.session  # as after a first page: when it began is written down
+    session[BEGAN] = session[SEEN] = time.time()
+    session.save()
     return client

@@ -4,24 +4,29 @@ list stand the runs at work, whose data loads are still to come."""
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from ingestion.admin.chips import with_chips
 from ingestion.models import Batch
 from runs.admin.filters import PeriodFilter
-from runs.models import DataLoad
-from runs.reading import loads
+from runs.errors import Refused
+from runs.lifecycle.steps import send_again
+from runs.models import DataLoad, LoadStep
+from runs.reading import loads, steps
 from runs.states import LOAD_WORDS, LoadStatus
 from runs.templatetags.headgate import badge, icon, moment, number
+
+SEND_AGAIN = "runs.retry_run"
 
 
 @admin.register(DataLoad)
@@ -102,12 +107,35 @@ class DataLoadAdmin(ModelAdmin):  # type: ignore[misc]
         context = {
             **self.admin_site.each_context(request),
             **_shown(load, request.GET),
+            "may_send": request.user.has_perm(SEND_AGAIN),
             "title": f"Data load {load.pk}",
             "opts": self.opts,
             "original": load,
             "load": load,
         }
         return TemplateResponse(request, "admin/runs/dataload/page.html", context)
+
+    # Steps after the load
+
+    def get_urls(self) -> list[URLPattern]:
+        send = self.admin_site.admin_view(require_POST(self.send_view))
+        own = path("<int:load_id>/steps/<int:step_id>/send/", send, name="runs_dataload_send")
+        urls: list[URLPattern] = super().get_urls()
+        return [own, *urls]
+
+    def send_view(self, request: HttpRequest, load_id: int, step_id: int) -> HttpResponseBase:
+        """Have a step sent again, and go back to the page."""
+        if not (self.has_view_permission(request) and request.user.has_perm(SEND_AGAIN)):
+            raise PermissionDenied("You do not have the right to retry runs, nor to send messages about them again.")
+        if not LoadStep.objects.filter(pk=step_id, load=load_id).exists():
+            raise Http404(f"Data load {load_id} has no step {step_id}.")
+        try:
+            step = send_again(step_id, actor=request.user.get_username())
+        except Refused as refusal:
+            messages.warning(request, str(refusal))
+        else:
+            messages.success(request, f"“{step}” is sent again. This page shows how it went.")
+        return HttpResponseRedirect(f"{reverse('admin:runs_dataload_change', args=[load_id])}#steps")
 
 
 def _whole(text: str) -> int:
@@ -120,7 +148,10 @@ def _shown(load: DataLoad, query: Mapping[str, str]) -> dict[str, Any]:
     asked = _whole(query.get("files", ""))
     page, files = loads.files_of(load, max(asked, 1))
     count = _whole(query.get("messages", ""))
+    after = steps.steps_of(load)
     return {
+        "steps": after,
+        "not_taken": steps.not_taken(after),
         "batches": Batch.objects.filter(**owned).select_related("dataset").order_by("dataset__name"),
         "phases": loads.phases_of(load),
         "stream": loads.stream_of(load, count),

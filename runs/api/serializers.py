@@ -10,7 +10,7 @@ from rest_framework import serializers
 from connectors.models import DataSource
 from runs.lifecycle.retrying import Choice
 from runs.lifecycle.starting import why_not_retry
-from runs.models import DataLoad, Level, Run
+from runs.models import DataLoad, Level, LoadStep, Run
 from runs.states import RunMode
 
 LEVELS = {0: "", **{int(level): level.label for level in Level}}
@@ -232,6 +232,28 @@ class PreflightSerializer(serializers.Serializer[Any]):
         return not facts.refusal
 
 
+class LoadStepSerializer(serializers.ModelSerializer[LoadStep]):
+    """What follows on a data load. `key` is the id that the receiver sees."""
+
+    status = serializers.CharField(read_only=True, help_text="waiting, sending, done or failed")
+
+    class Meta:
+        model = LoadStep
+        fields = (
+            "kind",
+            "target",
+            "key",
+            "status",
+            "attempts",
+            "not_before",
+            "last_code",
+            "error",
+            "advice",
+            "sent_at",
+        )
+        read_only_fields = fields
+
+
 class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
     source = serializers.IntegerField(  # type: ignore[assignment]
         source="run.source_id", read_only=True, allow_null=True, default=None
@@ -239,6 +261,7 @@ class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
     source_name = serializers.CharField(read_only=True, help_text="The data source, or the dataset of a batch.")
     batch = serializers.CharField(source="batch.public_id", read_only=True, allow_null=True, default=None)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
+    steps = LoadStepSerializer(many=True, read_only=True)
 
     class Meta:
         model = DataLoad
@@ -253,6 +276,7 @@ class DataLoadSerializer(serializers.ModelSerializer[DataLoad]):
             "table_count",
             "row_count",
             "note",
+            "steps",
             "created_at",
             "finished_at",
         )

@@ -109,7 +109,9 @@ class RunViewSet(ApiView[Run], viewsets.ReadOnlyModelViewSet[Run]):
 class DataLoadViewSet(ApiView[DataLoad], viewsets.ReadOnlyModelViewSet[DataLoad]):
     """That data has been brought in and can be used. Exists only for a run that completed, or a promoted batch."""
 
-    queryset = DataLoad.objects.select_related("run__source", "batch__dataset").order_by("-pk")
+    queryset = (
+        DataLoad.objects.select_related("run__source", "batch__dataset").prefetch_related("steps").order_by("-pk")
+    )
     serializer_class = DataLoadSerializer
     filterset_class = DataLoadFilter
     needs: ClassVar[Needs] = {"read": ("runs.view_dataload",)}

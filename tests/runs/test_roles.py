@@ -118,6 +118,11 @@ def on_runs(verb: str, make: Callable[..., Run]) -> list[Attempt]:
     ]
 
 
+def sending_again() -> list[Attempt]:
+    step = factories.load_step(status="failed")
+    return [form("runs_dataload_send", step.load_id, step.pk)]
+
+
 def caring() -> list[Attempt]:
     run, me = factories.failed_run(), factories.person("runs.view_run", name="me")
     later = (timezone.now() + timedelta(hours=2)).isoformat()
@@ -235,7 +240,7 @@ ATTEMPTS: dict[str, Callable[[], list[Attempt]]] = {
     "view": viewing,
     "start": lambda: starting("incremental"),
     "cancel": lambda: on_runs("cancel", factories.open_run),
-    "retry": lambda: on_runs("retry", factories.failed_run),
+    "retry": lambda: [*on_runs("retry", factories.failed_run), *sending_again()],
     "care": caring,
     "steer batches": steering,
     "view clients": seeing_clients,
