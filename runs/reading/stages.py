@@ -80,7 +80,7 @@ def _stage(name: str, kind: TaskKind, found: Mapping[str, Any], whole: timedelta
         rows=found["rows"] or 0,
         started_at=first,
         finished_at=last,
-        share=round((last - first) / whole * 100) if whole and first and last else None,
+        share=min(round((last - first) / whole * 100), 100) if whole and first and last else None,
     )
 
 
