@@ -24,7 +24,7 @@ from ingestion.models import Batch
 from ingestion.promotion import archive, monitor
 from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Published
-from runs import journal, presence, runlog
+from runs import journal, logins, presence, runlog
 from runs.dispatch import send
 from runs.errors import Refused
 from runs.lifecycle import ending, steps, working
@@ -82,6 +82,7 @@ def tidy() -> Counter[str]:
         "put_away": archive.put_away,
         "tokens": clear_expired,
         "log_lines": runlog.delete_old,
+        "failed_logins": logins.forget_old,
         "data_loads": partial(open_data_loads, within=timedelta(days=30)),
     }
     for name, job in jobs.items():

@@ -2,6 +2,7 @@
 
 from runs.models.company import Sweep, Worker
 from runs.models.loads import DataLoad
+from runs.models.logins import FailedLogin
 from runs.models.runs import IN_TROUBLE, OPEN_STATUSES, Run, RunQuerySet, StartKey
 from runs.models.steps import LoadStep, LoadTry
 from runs.models.tasks import TableLoad, Task, TaskQuerySet, search_words
@@ -12,6 +13,7 @@ __all__ = [
     "OPEN_STATUSES",
     "DataLoad",
     "Event",
+    "FailedLogin",
     "Level",
     "LoadStep",
     "LoadTry",
