@@ -96,8 +96,9 @@ def _settle_load(load_id: int) -> None:
     steps = LoadStep.objects.filter(load=load_id)
     if steps.filter(status__in=(StepStatus.WAITING, StepStatus.SENDING)).exists():
         return
-    failed = [str(step) for step in steps.filter(status=StepStatus.FAILED)]
-    _close(load_id, f"Did not run: {', '.join(failed)}. The data is live." if failed else "All steps have run.")
+    failed = steps.filter(status=StepStatus.FAILED).count()
+    many = f"{failed} steps" if failed > 1 else "A step"
+    _close(load_id, f"{many} did not run. The data is live." if failed else "All steps have run.")
 
 
 def _close(load_id: int, note: str) -> None:

@@ -14,7 +14,7 @@ TONES: Final = {
     StepStatus.WAITING: "waiting",
     StepStatus.SENDING: "running",
     StepStatus.DONE: "completed",
-    StepStatus.FAILED: "failed",
+    StepStatus.FAILED: "warning",
 }
 MOST_TRIES: Final = 20
 

@@ -47,6 +47,7 @@ SHAPES = {
     "failed": "error",
     "rejected": "front_hand",
     "skipped": "step_over",
+    "warning": "warning",  # a step after a data load that did not run
 }
 LEVELS = {Level.INFO: ("info", "info"), Level.WARNING: ("warning", "warning"), Level.ERROR: ("failed", "error")}
 TRIGGERS = {
