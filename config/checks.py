@@ -1,5 +1,6 @@
 """System checks: addresses parse, every name that dispatch sends is a declared actor with limits of its own."""
 
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,19 @@ def redshift_reads_from_s3(**_: Any) -> list[CheckMessage]:
         return []
     hint = "Set STAGING_URL to a bucket that the warehouse's role may read: docs/redshift.md says how."
     return [Error("WAREHOUSE_URL is Redshift, but STAGING_URL is no bucket of S3.", hint=hint, id="headgate.E004")]
+
+
+@register()
+def proxies_are_networks(**_: Any) -> list[CheckMessage]:
+    """Each trusted proxy is an address or a network: a login reads them."""
+    found: list[CheckMessage] = []
+    for text in settings.TRUSTED_PROXIES:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            hint = "Give addresses or networks, with commas between: TRUSTED_PROXIES=10.0.0.0/8,127.0.0.1"
+            found.append(Error(f"TRUSTED_PROXIES has “{text}”, which is no address.", hint=hint, id="headgate.E005"))
+    return found
 
 
 @register()

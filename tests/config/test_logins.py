@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from config.checks import proxies_are_networks
 from config.logins import client_address
 from runs import logins
 from runs.models import FailedLogin
@@ -121,6 +122,14 @@ def test_the_address_of_a_client(settings, connected, written, client):
     request = RequestFactory().get("/", REMOTE_ADDR=connected, HTTP_X_FORWARDED_FOR=written)
 
     assert client_address(request) == client
+
+
+def test_a_trusted_proxy_that_is_no_address_is_told_by_the_check(settings):
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8", "proxy.example.com"]
+
+    [told] = proxies_are_networks()
+
+    assert (told.id, "proxy.example.com" in told.msg) == ("headgate.E005", True)
 
 
 def test_the_api_counts_too(client):
