@@ -63,3 +63,14 @@ def test_a_destructive_start_names_what_it_replaces(visit, house, width, scheme)
     expect(row).to_contain_text("replaced")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
+
+
+def test_a_run_is_laid_beside_the_one_before_it(visit, house):
+    page = visit(f"runs/run/{house.rows['again']}/change/")
+
+    page.get_by_role("link", name="Compare").click()
+
+    expect(page.get_by_role("heading", name=f"Run {house.rows['again']} beside run")).to_be_visible()
+    rows = page.get_by_role("region", name="Rows brought into each table")
+    expect(rows.get_by_role("row").filter(has_text="airports.planes")).to_contain_text("3,322")
+    keep(page, "story-compared")
