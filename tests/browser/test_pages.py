@@ -19,8 +19,12 @@ def looking(request, browser, login) -> Iterator[tuple[Page, str, int, int]]:
     """One tab for all pages, first in light and wide, then in dark and narrow; the last number is the other width."""
     scheme, width, other = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=login)
-    yield context.new_page(), scheme, width, other
+    page, errors = context.new_page(), []
+    page.on("console", lambda said: errors.append(f"{said.text} ({page.url})") if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(f"{error} ({page.url})"))
+    yield page, scheme, width, other
     context.close()
+    assert not errors
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
