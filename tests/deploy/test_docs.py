@@ -26,7 +26,7 @@ def test_commands_take_the_options_that_are_written():
 
 
 def test_settings_are_read():
-    names = {name for _, name in written(r"`((?:HEADGATE|DJANGO)_[A-Z_]+|[A-Z]+_URL|WEB_[A-Z]+)")}
+    names = {name for _, name in written(r"`((?:HEADGATE|DJANGO)_[A-Z_]+|[A-Z]+_URL|WEB_[A-Z_]+)")}
 
     assert len(names) > 15
     assert names <= kit.known_settings() | {"HEADGATE_ALLOWED_HOSTS"}
