@@ -34,7 +34,8 @@ def test_a_manifest_with_an_error_starts_no_run_and_names_the_path(house):
     assert not source.runs.exists()
 
 
-def test_a_source_that_answers_html_fails_and_no_table_is_changed(house):
+def test_a_source_that_answers_html_fails_and_no_table_is_changed(house, monkeypatch):
+    monkeypatch.setattr("connectors.rest.client.FIRST_BACKOFF", 0.01)
     source = house.source(endpoints=["airlines"])
     house.run(source)
     house.api.control(rate_html=1.0)
@@ -57,7 +58,8 @@ def test_an_empty_endpoint_completes_and_says_so_loudly(house):
     assert run.messages.get(code="no_records").level == Level.WARNING
 
 
-def test_an_unreachable_source_fails_with_its_address_and_no_secret(house):
+def test_an_unreachable_source_fails_with_its_address_and_no_secret(house, monkeypatch):
+    monkeypatch.setattr("connectors.rest.client.FIRST_BACKOFF", 0.01)
     run = house.run(small_source(url="http://127.0.0.1:1", endpoints=["surveys"]))
 
     assert run.status == RunStatus.FAILED
