@@ -16,7 +16,8 @@ LINTS = {
     "system checks": [sys.executable, "manage.py", "check"],
 }
 TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "3", "--dist", "loadgroup"]}
-BROWSER = {"browser": [sys.executable, "-m", "pytest", "-m", "browser", "tests/browser"]}
+BROWSER_TESTS = ["-m", "browser and not long", "-n", "2", "--dist", "loadfile", "tests/browser"]
+BROWSER = {"browser": [sys.executable, "-m", "pytest", *BROWSER_TESTS]}
 
 
 def main(arguments: list[str]) -> int:

@@ -180,6 +180,7 @@ def test_a_refresh_keeps_focus_scroll_and_what_is_open_or_typed(visit, house):
     cancel(page)
 
 
+@pytest.mark.long  # whether a task comes while one has scrolled is a matter of the machine's pace
 def test_new_tasks_wait_behind_a_button_while_one_reads_further_down(visit, house):
     house.api.control(latency_ms=2_000)  # so that no new task comes before one has scrolled
     page = start_destructively(visit, house.rows["quick"])
