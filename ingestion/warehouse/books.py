@@ -4,7 +4,7 @@ Plain statements that every engine understands; the engine's session runs them. 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -250,16 +250,22 @@ def _write_parts_by_row(session: Session, load: int, parts: Sequence[Mapping[str
     session.run(f"INSERT INTO {book('_parts')} ({columns}) VALUES {rows}", values)
 
 
-def write_effects(session: Session, request: PublishRequest, done: Iterable[tuple[TableChange, Effect]]) -> None:
-    for position, (change, effect) in enumerate(done):
-        place = (request.load_id, position, effect.dataset)
-        counts = (effect.inserted, effect.updated, effect.deleted, effect.superseded, effect.live, effect.withdrawn)
+def write_effects(session: Session, request: PublishRequest, done: Sequence[tuple[TableChange, Effect]]) -> None:
+    """Enter what became of each table into the ledger. In the caller's transaction."""
+    for start in range(0, len(done), MANY):
+        entries = [_entry(request, place, *one) for place, one in enumerate(done[start : start + MANY], start)]
+        rows = [f"({', '.join('?' * len(entry))}, {session.dialect.now})" for entry in entries]
         session.run(
             f"INSERT INTO {book('_ledger')} (load_id, position, dataset, generation, mode, token, inserted, updated, "
-            "deleted, superseded, live, withdrawn, manifest_digest, published_at) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {session.dialect.now})",
-            (*place, effect.generation, change.mode.value, request.token, *counts, change.manifest_digest),
+            f"deleted, superseded, live, withdrawn, manifest_digest, published_at) VALUES {', '.join(rows)}",
+            [value for entry in entries for value in entry],
         )
+
+
+def _entry(request: PublishRequest, position: int, change: TableChange, effect: Effect) -> tuple[Any, ...]:
+    counts = (effect.inserted, effect.updated, effect.deleted, effect.superseded, effect.live, effect.withdrawn)
+    place = (request.load_id, position, effect.dataset, effect.generation)
+    return (*place, change.mode.value, request.token, *counts, change.manifest_digest)
 
 
 def _json(facts: Mapping[str, Any], longest: int | None = None) -> str:
