@@ -72,12 +72,16 @@ class Connections:
     @contextmanager
     def session(self, doing: str) -> Iterator[PostgresSession]:
         """A session in autocommit; errors inside come out as ours."""
+        with self._lent() as connection, translated(self._place, doing):
+            yield PostgresSession(connection)
+
+    @contextmanager
+    def _lent(self) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
         connection = self._take()
         try:
-            with translated(self._place, doing):
-                yield PostgresSession(connection)
-        except BaseException:
-            connection.close()  # it may be in the middle of anything
+            yield connection
+        except BaseException:  # whatever went wrong: it may be in the middle of anything
+            connection.close()
             raise
         self._give_back(connection)
 

@@ -78,14 +78,8 @@ class RedshiftConnections(Connections):
     @contextmanager
     def session(self, doing: str) -> Iterator[RedshiftSession]:
         """A session in autocommit; errors inside come out as ours."""
-        connection = self._take()
-        try:
-            with translated(self.address, doing):
-                yield RedshiftSession(connection)
-        except BaseException:
-            connection.close()  # it may be in the middle of anything
-            raise
-        self._give_back(connection)
+        with self._lent() as connection, translated(self.address, doing):
+            yield RedshiftSession(connection)
 
     def _unopened(self, error: psycopg.Error) -> IngestionError:
         return connecting(error, self.address)
