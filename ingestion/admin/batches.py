@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ingestion.admin import days, page, words
+from ingestion.admin import page, words
 from ingestion.admin.chips import with_chips
+from ingestion.admin.days import days
 from ingestion.admin.downloads import Downloads
 from ingestion.admin.filters import (
     CreatedFilter,
@@ -98,7 +99,7 @@ class BatchAdmin(ReadOnly):
         drawn: dict[str, Any] = {}
         if clients_exist(request):
             now, asked = timezone.now(), request.GET.dict()
-            drawn = {"strip": counters(asked, now=now), "bars": days.bars(asked, now=now), "outcomes": days.OUTCOMES}
+            drawn = {"strip": counters(asked, now=now), "days": days(asked, now=now)}
         return with_chips(super().changelist_view(request, {**drawn, **(extra_context or {})}))
 
     @admin.display(description="Status")

@@ -8,20 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from ingestion.drawing import THINNEST, Part, stacked
 from runs.reading.durations import about
 
 HEIGHT: Final = 96  # pixels of a drawing's own area, as in the templates
 SPARK_WIDTH, SPARK_HEIGHT = 120, 28
-THINNEST: Final = 2.0  # what is there at all is so high, to be seen
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One outcome's share of a bar."""
-
-    outcome: str
-    top: float
-    height: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +62,6 @@ class Spark:
     said: str
 
 
-def stacked(counts: Mapping[str, int], most: int, *, height: int = HEIGHT) -> list[Part]:
-    """From the ground up."""
-    parts, top = list[Part](), float(height)
-    for outcome, count in counts.items():
-        if count:
-            high = max(count / most * height, THINNEST)
-            top = max(top - high, 0.0)
-            parts.append(Part(outcome=outcome, top=round(top, 1), height=round(high, 1)))
-    return parts
-
-
 def bars(days: Sequence[tuple[str, str, Mapping[str, int]]]) -> list[Bar]:
     """Each day is what stands below it, what is said of it, and its counts by outcome."""
     slot = 100 / max(len(days), 1)
@@ -93,7 +73,7 @@ def bars(days: Sequence[tuple[str, str, Mapping[str, int]]]) -> list[Bar]:
             middle=round((place + 0.5) * slot, 3),
             short=short,
             said=said,
-            parts=stacked(counts, most),
+            parts=stacked(counts, most, height=HEIGHT),
         )
         for place, (short, said, counts) in enumerate(days)
     ]

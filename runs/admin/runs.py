@@ -19,10 +19,9 @@ from runs.admin.beside import Beside
 from runs.admin.caring import Care
 from runs.admin.filters import OFFERED, RUN_FILTERS
 from runs.admin.opened import Opened
-from runs.admin.strip import bars, counters
+from runs.admin.strip import counters, days
 from runs.admin.view import View
 from runs.models import Run
-from runs.reading.days import OUTCOMES
 from runs.search import runs_with_status
 
 STATUS_LETTERS = 3  # as many letters of a status name it in a search
@@ -107,9 +106,9 @@ class RunAdmin(ModelAdmin):  # type: ignore[misc]
         if request.method == "GET" and (better := listing.better_address(request, FILTER_NAMES)):
             return HttpResponseRedirect(better)
         now = timezone.now()
-        context = {"strip": counters(request.GET.dict(), now=now), "bars": bars(request.GET.dict(), now=now)}
+        context = {"strip": counters(request.GET.dict(), now=now), "days": days(request.GET.dict(), now=now)}
         answer: HttpResponse = super().changelist_view(
-            request, {**(extra_context or {}), **context, "outcomes": OUTCOMES, "title": "API runs"}
+            request, {**(extra_context or {}), **context, "title": "API runs"}
         )
         self._add_rows(request, answer)
         return answer

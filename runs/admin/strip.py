@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,16 +12,16 @@ from django.db.models import Count, Min, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateformat import format as formatted
 
+from ingestion.drawing import Day, Days, drawn
 from runs.models import Run
 from runs.reading.days import OUTCOMES, last_days
+from runs.reading.days import Day as CountedDay
 from runs.states import RUN_OPEN, RunStatus
-from runs.templatetags.headgate import plural, words
+from runs.templatetags.headgate import words
 
 DAY = timedelta(hours=24)
 MOST_COUNTED: Final = 1_000
-BAR_WIDTH, BAR_GAP, BAR_HEIGHT = 24, 4, 48  # of the drawing of days
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,36 +34,6 @@ class Counter:
     address: str
     chosen: bool
     loud: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One outcome of a day's bar, from `top` down."""
-
-    outcome: str
-    top: float
-    height: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """One day: where its bar is, its parts, its numbers in the order of `OUTCOMES`, and the list of its runs."""
-
-    left: int
-    label: str
-    short: str
-    total: int
-    parts: Sequence[Part]
-    counts: Sequence[int]
-    address: str
-    chosen: bool
-
-    @property
-    def said(self) -> str:
-        told = [
-            f"{count:,} {word.lower()}" for count, word in zip(self.counts, OUTCOMES.values(), strict=True) if count
-        ]
-        return f"{self.label}: {plural(self.total, 'run')}" + (f" ({', '.join(told)})" if told else "")
 
 
 def counters(asked: Mapping[str, str], *, now: datetime) -> list[Counter]:
@@ -134,35 +104,13 @@ def _oldest(pk: int | None, now: datetime) -> list[Counter]:
     return [Counter(name="oldest", text=text, about=f"{run.source.name}, {open_for}", address=address, chosen=False)]
 
 
-def bars(asked: Mapping[str, str], *, now: datetime) -> list[Bar]:
-    """The last days as bars: the tallest is as high as the drawing."""
-    days = last_days(now=now)
-    most = max((day.total for day in days), default=0)
-    drawn = []
-    for place, day in enumerate(days):
-        text = day.day.isoformat()
-        chosen = asked.get("from") == text and asked.get("to") == text
-        drawn.append(
-            Bar(
-                left=place * (BAR_WIDTH + BAR_GAP),
-                label=formatted(day.day, "D j M"),
-                short=str(day.day.day),
-                total=day.total,
-                parts=_parts(day.counts, most),
-                counts=list(day.counts.values()),
-                address="?" + urlencode({"from": text, "to": text}),
-                chosen=chosen,
-            )
-        )
-    return drawn
+def days(asked: Mapping[str, str], *, now: datetime) -> Days:
+    """The last days; each leads to the runs that were asked for on it."""
+    told = [_day(day, asked) for day in last_days(now=now)]
+    return drawn(told, title="Runs", noun="run", words=OUTCOMES)
 
 
-def _parts(counts: Mapping[str, int], most: int) -> list[Part]:
-    """From the ground up. What is there at all is at least two pixels high, so that one failure among many is seen."""
-    parts, top = list[Part](), float(BAR_HEIGHT)
-    for outcome, count in counts.items():
-        if count:
-            height = max(count / most * BAR_HEIGHT, 2.0)
-            top -= height
-            parts.append(Part(outcome=outcome, top=round(max(top, 0.0), 1), height=round(height, 1)))
-    return parts
+def _day(day: CountedDay, asked: Mapping[str, str]) -> Day:
+    text = day.day.isoformat()
+    chosen = asked.get("from") == text and asked.get("to") == text
+    return Day(day=day.day, counts=day.counts, address="?" + urlencode({"from": text, "to": text}), chosen=chosen)

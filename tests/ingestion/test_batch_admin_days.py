@@ -9,6 +9,7 @@ from django.utils import timezone
 from ulid import ULID
 
 from ingestion.admin import days
+from ingestion.drawing import HEIGHT
 from ingestion.models import Batch
 from ingestion.states import BatchStatus as S
 from tests.ingestion import batch_admin_kit as kit
@@ -38,25 +39,25 @@ def test_days_count_clients_batches_by_how_they_went():
     made_ago(timedelta(days=20), of=of)
     kit.of_a_run()
 
-    drawn = days.bars({}, now=timezone.now())
+    bars = days.days({}, now=timezone.now()).bars
 
-    assert len(drawn) == 14
-    assert {name: count for name, count in drawn[-1].counts.items() if count} == {
+    assert len(bars) == 14
+    assert {name: count for name, count in bars[-1].day.counts.items() if count} == {
         "completed": 1, "warned": 1, "failed": 1,
     }  # fmt: skip
-    assert drawn[-3].counts["cancelled"] == 1
-    assert sum(bar.total for bar in drawn) == 4
-    assert sum(part.height for part in drawn[-1].parts) == days.HEIGHT
+    assert bars[-3].day.counts["cancelled"] == 1
+    assert sum(bar.day.total for bar in bars) == 4
+    assert sum(part.height for part in bars[-1].parts) == HEIGHT
 
 
 def test_a_day_is_a_link_to_its_batches(admin_client):
     today, earlier = made_ago(timedelta()), made_ago(timedelta(days=3))
-    bar = days.bars({}, now=timezone.now())[-1]
+    day = days.days({}, now=timezone.now()).bars[-1].day
 
     page = admin_client.get(LIST).content.decode()
-    listed = admin_client.get(LIST + bar.address)
+    listed = admin_client.get(LIST + day.address)
 
-    assert f'href="{bar.address}"' in page
+    assert f'href="{day.address}"' in page
     assert today.public_id in listed.content.decode()
     assert earlier.public_id not in listed.content.decode()
     assert 'aria-current="true"' in listed.content.decode()

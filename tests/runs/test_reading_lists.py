@@ -8,10 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from runs.lifecycle.starting import why_not_retry
+from ingestion.drawing import HEIGHT
+from runs.lifecycle.retryable import why_not_retry, why_not_retry_each
 from runs.models import Run
 from runs.reading.days import DAYS, OUTCOMES, last_days
-from runs.reading.retryable import why_not_retry_each
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -56,12 +56,12 @@ def test_a_day_of_the_drawing_leads_to_its_runs_and_is_in_the_table(admin_client
     factories.run(factories.source("Two"), created_at=timezone.now() - timedelta(days=2))
 
     page = admin_client.get(LIST)
-    bar = page.context["bars"][-1]
-    chosen = admin_client.get(LIST + bar.address)
+    bar = page.context["days"].bars[-1]
+    chosen = admin_client.get(LIST + bar.day.address)
 
     assert bar.said.endswith(": 1 run (1 failed)")
     assert [run.pk for run in chosen.context["cl"].result_list] == [mine.pk]
-    assert chosen.context["bars"][-1].chosen
+    assert chosen.context["days"].bars[-1].day.chosen
     text = page.content.decode()
     assert text.count('class="hg-day"') == DAYS
     assert all(f'class="hg-num">{word}</th>' in text for word in OUTCOMES.values())
@@ -74,10 +74,10 @@ def test_a_single_failure_among_very_many_is_seen(admin_client, monkeypatch):
     counts = dict.fromkeys(OUTCOMES, 0) | {"completed": 100_000, "failed": 1}
     monkeypatch.setattr(strip, "last_days", lambda now: [Day(day=timezone.now().date(), counts=counts)])
 
-    (bar,) = strip.bars({}, now=timezone.now())
+    (bar,) = strip.days({}, now=timezone.now()).bars
 
     assert {part.outcome: part.height for part in bar.parts}["failed"] == 2
-    assert all(0 <= part.top <= strip.BAR_HEIGHT for part in bar.parts)
+    assert all(0 <= part.top <= HEIGHT for part in bar.parts)
 
 
 def _situations() -> list[Run]:
@@ -105,8 +105,8 @@ def test_many_runs_at_once_are_judged_as_each_alone(settings, one_at_a_time):
     together = why_not_retry_each(runs)
 
     for run in runs:
-        refused = why_not_retry(run)
-        assert together[run.pk] == (refused.message if refused else ""), run
+        alone, among_many = why_not_retry(run), together[run.pk]
+        assert (alone and vars(alone)) == (among_many and vars(among_many)), run
 
 
 def test_more_runs_cost_no_more_queries():
