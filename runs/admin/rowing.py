@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 
 from runs.admin import columns
 from runs.lifecycle.allowing import missing_right, why_not_cancel
+from runs.lifecycle.retryable import why_not_retry_each
 from runs.models import Run
-from runs.reading.retryable import why_not_retry_each
 from runs.templatetags.headgate import icon
 
 OFFERED = '<li><a class="hg-item" href="{}">{}<strong>{}</strong></a></li>'
@@ -45,9 +45,11 @@ def rows_of(runs: Sequence[Run], user: Any) -> list[Row]:
     retry = why_not_retry_each(runs)
     rows = []
     for run in runs:
+        refused = retry[run.pk]
+        why_not = missing_right("retry", run, user) or (refused.message if refused else "")
         actions = [
             _action("change", "Details", "open_in_new", run, ""),
-            _action("retry", "Retry", "replay", run, missing_right("retry", run, user) or retry[run.pk]),
+            _action("retry", "Retry", "replay", run, why_not),
             _action("cancel", "Cancel", "cancel", run, missing_right("cancel", run, user) or why_not_cancel(run)),
         ]
         rows.append(Row(run=run, cells=columns.cells(run), actions=actions))

@@ -8,8 +8,8 @@ from typing import Any
 from rest_framework import serializers
 
 from connectors.models import DataSource
+from runs.lifecycle.retryable import why_not_retry
 from runs.lifecycle.retrying import Choice
-from runs.lifecycle.starting import why_not_retry
 from runs.models import DataLoad, Level, LoadStep, Run
 from runs.states import RunMode
 

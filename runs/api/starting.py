@@ -19,7 +19,8 @@ from runs.api.serializers import PreflightSerializer, RetryPlanSerializer, RunSe
 from runs.errors import Refused
 from runs.lifecycle import retrying
 from runs.lifecycle.keys import request_once
-from runs.lifecycle.starting import Asked, why_not_retry
+from runs.lifecycle.retryable import why_not_retry
+from runs.lifecycle.starting import Asked
 from runs.lifecycle.starting import request as request_run
 from runs.models import Run
 from runs.states import RunMode, RunStatus

@@ -11,7 +11,7 @@ from django.utils import timezone
 from runs.errors import Refused
 from runs.lifecycle.caring import why_not_acknowledge, why_not_snooze
 from runs.lifecycle.ending import why_not_close
-from runs.lifecycle.starting import why_not_retry
+from runs.lifecycle.retryable import why_not_retry
 from runs.models import Run
 from runs.states import RunMode, RunStatus
 

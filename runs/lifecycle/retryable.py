@@ -1,49 +1,74 @@
-"""Which of several runs can be retried, and what stands in the way of the others: three queries for all of them.
-
-The rules are those of `lifecycle.starting.why_not_retry`, which decides in the end; a test holds the two together.
-"""
+"""Which runs can be retried now, and what stands in the way of the others: three queries, for one or for many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from connectors.models import DataSource
+from runs.errors import Refused
 from runs.models import Run
 from runs.states import RUN_OPEN, RunStatus
 
-RETRYABLE = frozenset({RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.REJECTED})
+RETRYABLE: Final = frozenset({RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.REJECTED})
 
 
-def why_not_retry_each(runs: Sequence[Run]) -> dict[int, str]:
-    """The reason why each cannot be retried now, by its id; "" for one that can."""
-    asked = [run for run in runs if run.status in RETRYABLE]
+def why_not_retry(run: Run) -> Refused | None:
+    """The reason why this run cannot be retried now; None when it can."""
+    return why_not_retry_each([run])[run.pk]
+
+
+def why_not_retry_each(runs: Sequence[Run]) -> dict[int, Refused | None]:
+    """`why_not_retry` of each, by its id."""
     reasons = {run.pk: _not_ended_so(run) for run in runs}
+    asked = [run for run in runs if run.status in RETRYABLE]
     if not asked:
         return reasons
     again = dict(Run.objects.filter(retry_of__in=[run.pk for run in asked]).values_list("retry_of", "pk"))
     sources = {run.source_id for run in asked}
     newest, blockers = _newest(sources), _blockers(sources)
     for run in asked:
-        reasons[run.pk] = _reason(run, again.get(run.pk), newest.get(run.source_id), blockers.get(_key(run.source_id)))
+        blocker = blockers.get(open_key(run.source_id))
+        reasons[run.pk] = _reason(run, again.get(run.pk), newest.get(run.source_id), blocker)
     return reasons
 
 
-def _not_ended_so(run: Run) -> str:
-    word = run.get_status_display()
-    return f"Run {run.pk} is “{word}”: only a failed, cancelled or rejected run can be retried."
+def busy(run: Run, blocker: int | None = None) -> Refused:
+    """Refuses a run since another one is open; without `blocker`, whichever that is now."""
+    blocker = blocker or _blockers({run.source_id}).get(open_key(run.source_id))
+    name = f"Run {blocker}" if blocker else "Another run"
+    return Refused(
+        f"{name} of this source is still open; wait for it to end or cancel it.",
+        code="busy",
+        run_id=run.pk,
+        blocker_id=blocker,
+    )
 
 
-def _reason(run: Run, again: int | None, newest: tuple[int, str] | None, blocker: int | None) -> str:
+def open_key(source_id: int) -> str:
+    """Of all runs with the same key one may be open."""
+    return "all" if settings.ONE_RUN_AT_A_TIME else str(source_id)
+
+
+def _not_ended_so(run: Run) -> Refused | None:
+    if run.status in RETRYABLE:
+        return None
+    what = f"Run {run.pk} is “{run.get_status_display()}”: only a failed, cancelled or rejected run can be retried."
+    return Refused(what, code="not_retryable", run_id=run.pk)
+
+
+def _reason(run: Run, again: int | None, newest: tuple[int, str] | None, blocker: int | None) -> Refused | None:
     if again:
-        return f"Run {run.pk} has been retried already: run {again}."
-    if newest and newest[0] > run.pk and newest[1] not in RUN_OPEN:
-        return f"Only the newest run of this source can be retried: run {newest[0]}."
-    if newest and newest[0] > run.pk:
-        blocker = newest[0]
-    return f"Run {blocker} of this source is still open; wait for it to end or cancel it." if blocker else ""
+        return Refused(f"Run {run.pk} has been retried already: run {again}.", code="retried", run_id=again)
+    pk, status = newest or (run.pk, run.status)
+    if pk > run.pk and status not in RUN_OPEN:
+        return Refused(f"Only the newest run of this source can be retried: run {pk}.", code="not_newest", run_id=pk)
+    if pk > run.pk:
+        return busy(run, pk)
+    return busy(run, blocker) if blocker else None
 
 
 def _newest(sources: set[int]) -> dict[int, tuple[int, str]]:
@@ -56,9 +81,5 @@ def _newest(sources: set[int]) -> dict[int, tuple[int, str]]:
 
 
 def _blockers(sources: set[int]) -> dict[str, int]:
-    keys = {_key(source) for source in sources}
+    keys = {open_key(source) for source in sources}
     return dict(Run.objects.open().filter(open_key__in=keys).values_list("open_key", "pk"))
-
-
-def _key(source_id: int) -> str:
-    return "all" if settings.ONE_RUN_AT_A_TIME else str(source_id)

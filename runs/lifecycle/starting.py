@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
@@ -22,6 +21,7 @@ from runs.errors import Refused
 from runs.lifecycle import retrying
 from runs.lifecycle.adoption import adopt
 from runs.lifecycle.phases import add_tasks, open_phase
+from runs.lifecycle.retryable import busy, open_key, why_not_retry
 from runs.lifecycle.retrying import Choice
 from runs.models import Level, Run
 from runs.planning import PlannedTable, PlannedTask
@@ -58,41 +58,8 @@ def retry(run_id: int, *, asked: Asked, choice: Choice = Choice.FAILED) -> Run:
             raise reason
         run = _accept(source, RunMode(old.mode), asked=asked, retry_of=old, choice=choice)
         if run is None:
-            raise _busy(old)
+            raise busy(old)
         return run
-
-
-def why_not_retry(run: Run) -> Refused | None:
-    """The reason why this run cannot be retried now; None when it can."""
-    if run.status not in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.REJECTED):
-        return Refused(
-            f"Run {run.pk} is “{run.get_status_display()}”: only a failed, cancelled or rejected run can be retried.",
-            code="not_retryable",
-            run_id=run.pk,
-        )
-    if again := Run.objects.filter(retry_of=run).first():
-        return Refused(f"Run {run.pk} has been retried already: run {again.pk}.", code="retried", run_id=again.pk)
-    newer = Run.objects.filter(source=run.source_id, pk__gt=run.pk)
-    newest = newer.exclude(status=RunStatus.REJECTED).order_by("-pk").first()
-    if newest and newest.is_open:
-        return _busy(run, newest)
-    if newest:
-        return Refused(
-            f"Only the newest run of this source can be retried: run {newest.pk}.", code="not_newest", run_id=newest.pk
-        )
-    blocker = Run.objects.open().filter(open_key=_open_key(run.source_id)).first()
-    return _busy(run, blocker) if blocker else None
-
-
-def _busy(run: Run, blocker: Run | None = None) -> Refused:
-    blocker = blocker or Run.objects.open().filter(open_key=_open_key(run.source_id)).first()
-    name = f"run {blocker.pk}" if blocker else "another run"
-    return Refused(
-        f"{name.capitalize()} of this source is still open; wait for it to end or cancel it.",
-        code="busy",
-        run_id=run.pk,
-        blocker_id=blocker.pk if blocker else None,
-    )
 
 
 def lock_source(source_id: int) -> DataSource:
@@ -102,10 +69,6 @@ def lock_source(source_id: int) -> DataSource:
     if not source.enabled:
         raise Refused(f"“{source}” is disabled; enable it on its page before starting a run.", code="disabled")
     return source
-
-
-def _open_key(source_id: int) -> str:
-    return "all" if settings.ONE_RUN_AT_A_TIME else str(source_id)
 
 
 def _accept(
@@ -125,7 +88,7 @@ def _accept(
         config=config,
         load=retry_of.load if lineage and retry_of else Load.objects.create(),
         mode=mode,
-        open_key=_open_key(source.pk),
+        open_key=open_key(source.pk),
         trigger="retry" if retry_of else asked.trigger,
         requested_by=asked.actor,
         retry_of=retry_of,
@@ -152,7 +115,7 @@ def _end_of(old: Run) -> datetime:
 def _blocker(source_id: int) -> Run | None:
     """The open run in the way, locked: a move of it that is under way is waited for here. Inserting beside it and
     leaving it to the constraint would let the two wait for each other's index entries."""
-    return Run.objects.open().select_for_update(no_key=True).filter(open_key=_open_key(source_id)).first()
+    return Run.objects.open().select_for_update(no_key=True).filter(open_key=open_key(source_id)).first()
 
 
 def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:
@@ -163,7 +126,7 @@ def _reject(source: DataSource, mode: RunMode, *, asked: Asked) -> Run:
         load=blocker.load if blocker else Load.objects.create(),
         mode=mode,
         status=RunStatus.REJECTED,
-        open_key=_open_key(source.pk),
+        open_key=open_key(source.pk),
         trigger=asked.trigger,
         requested_by=asked.actor,
         blocked_by=blocker,

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from ingestion.models import Batch
 from ingestion.states import BatchStatus
-from runs.lifecycle.starting import why_not_retry
+from runs.lifecycle.retryable import why_not_retry
 from runs.models import Level, Message, Run, Task
 from runs.states import RunStatus, TaskKind, TaskStatus
 
