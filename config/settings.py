@@ -156,6 +156,7 @@ DRAMATIQ_BROKER = {
         "dramatiq.middleware.Retries",
         "runs.shutdown.StopAtPages",
         "runs.presence.Presence",
+        "config.messages.Taking",
         "config.observing.workers.HealthPort",
         "django_dramatiq.middleware.DbConnectionsMiddleware",
     ],
@@ -208,6 +209,7 @@ KEEP_STAGED_DAYS = env.int("HEADGATE_KEEP_STAGED_DAYS", default=7)
 ONE_RUN_AT_A_TIME = env.bool("HEADGATE_ONE_RUN_AT_A_TIME", default=False)  # over all sources, not per source
 DESTRUCTIVE_CONFIRM_ROWS = env.int("HEADGATE_DESTRUCTIVE_CONFIRM_ROWS", default=100_000)  # live rows; 0: always
 WORKER_THREADS = env.int("HEADGATE_WORKER_THREADS", default=3)
+TASK_SEARCH_ACRONYM = env("HEADGATE_TASK_SEARCH_ACRONYM", default="prefix")  # or exact: all initials of a name
 SUPPORT_URL = env("HEADGATE_SUPPORT_URL", default="")
 
 # Client batches

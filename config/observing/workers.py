@@ -1,4 +1,4 @@
-"""What watching asks of worker processes: the health port, a fair share of messages, and counts of them."""
+"""What watching asks of worker processes: the health port, and counts of messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ class HealthPort(Middleware):
         self._port: Any = None
         self._last: datetime | None = None
         self._began = threading.local()
-
-    def before_worker_boot(self, _: Any, worker: Any) -> None:
-        """Messages that a process holds back for its busy threads are messages that other hosts could work on."""
-        worker.queue_prefetch = min(worker.queue_prefetch, worker.worker_threads)
 
     def after_worker_boot(self, _: Any, worker: Any) -> None:
         from config.observing.port import listen

@@ -11,6 +11,7 @@ import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
+from config.messages import Taking
 from config.observing.workers import HealthPort
 from ingestion import actors as of_batches
 from runs import actors as of_runs
@@ -49,19 +50,28 @@ def test_runs_and_batches_have_queues_apart_and_recovery_needs_none():
 
 
 @pytest.mark.django_db
-def test_a_worker_holds_no_more_messages_than_it_has_threads():
-    broker = StubBroker(middleware=[HealthPort()])
+def test_a_worker_holds_no_more_messages_than_it_has_threads_and_looks_for_them_soon():
+    broker = StubBroker(middleware=[Taking(), HealthPort()])
     broker.emit_after("process_boot")
-    worker = dramatiq.Worker(broker, worker_threads=3, worker_timeout=50)
-    assert worker.queue_prefetch == 6, "the broker's own default"
+    worker = dramatiq.Worker(broker, worker_threads=3)
+    assert (worker.queue_prefetch, worker.worker_timeout) == (6, 1000), "the broker's own defaults"
 
     worker.start()
     try:
-        assert worker.queue_prefetch == 3
+        assert (worker.queue_prefetch, worker.worker_timeout) == (3, 200)
         port = next(one for one in broker.middleware if isinstance(one, HealthPort))
         assert port.facts()["threads_alive"] == 3
     finally:
         worker.stop()
+
+
+def test_how_often_a_worker_looks_for_messages_can_be_chosen(monkeypatch):
+    monkeypatch.setenv("dramatiq_worker_timeout", "500")
+    worker = dramatiq.Worker(StubBroker(middleware=[]), worker_threads=3, worker_timeout=500)
+
+    Taking().before_worker_boot(worker.broker, worker)
+
+    assert worker.worker_timeout == 500
 
 
 def test_dead_workers_are_noticed_and_a_broker_that_is_away_costs_two_seconds_at_most(tmp_path):

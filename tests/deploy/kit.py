@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "config" / "deploy"
 READ = re.compile(r"""(?:env(?:\.\w+)?|_kept_secret|environ(?:\.get)?)[\[(]\s*["']([A-Za-z_]+)["']""")
 ELSEWHERE = {  # read by what we stand on
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DJANGO_SETTINGS_MODULE", "dramatiq_queue_prefetch",
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DJANGO_SETTINGS_MODULE", "dramatiq_worker_timeout",
     "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK",
 }  # fmt: skip
 UNITS = {"PROCESSES", "THREADS", "QUEUES"}  # read by the units themselves
