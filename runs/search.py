@@ -12,10 +12,8 @@ from django.db.models import (
     Case,
     CharField,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
-    OuterRef,
     Q,
     QuerySet,
     Value,
@@ -40,20 +38,21 @@ UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours",
 TOOK = ExpressionWrapper(Coalesce(F("finished_at"), Now()) - F("started_at"), output_field=DurationField())
 
 
-def matching(tasks: QuerySet[Task], text: str) -> QuerySet[Task]:
-    """The tasks that any of the five rules finds, each annotated with the rule, as `matched_rule`.
+def matching(tasks: QuerySet[Task], text: str, *, run_id: int) -> QuerySet[Task]:
+    """The tasks of the run that any of the five rules finds, each annotated with the rule, as `matched_rule`.
 
     Case does not matter, nor do spaces around the text; `%` and `_` stand for themselves. An empty text finds all.
     `status:failed`, `kind:extraction`, `table:emp`, `>10m` and `<5s` narrow what the rest of the text finds.
     """
     text = text.replace("\0", "").strip()  # a NUL is in no name, and Postgres refuses to be asked for one
-    for rule in _operators(text):
+    tasks = tasks.filter(run=run_id)
+    for rule in _operators(text, run_id):
         tasks = tasks.alias(took=TOOK).filter(rule)
     text = OPERATOR.sub(" ", text).strip()
     if not text:
         return tasks.annotate(matched_rule=Value("", output_field=CharField()))
     found = Case(
-        *(When(rule, then=Value(name)) for name, rule in _rules(text).items()),
+        *(When(rule, then=Value(name)) for name, rule in _rules(text, run_id).items()),
         default=Value(""),
         output_field=CharField(),
     )
@@ -68,7 +67,7 @@ def rule_that_matched(task: Task, text: str) -> str:
     known: str | None = getattr(task, "matched_rule", None)
     if known is not None:
         return known
-    found = matching(Task.objects.filter(pk=task.pk), text).first()
+    found = matching(Task.objects.filter(pk=task.pk), text, run_id=task.run_id).first()
     return getattr(found, "matched_rule", "")
 
 
@@ -77,7 +76,7 @@ def runs_with_status(text: str) -> list[str]:
     return _starting_with(text, RUN_WORDS, RUN_SPELLINGS)
 
 
-def _operators(text: str) -> Iterator[Q]:
+def _operators(text: str, run_id: int) -> Iterator[Q]:
     for name, word, sign, number, unit in OPERATOR.findall(text):
         if sign:
             length = timedelta(**{UNITS[unit.lower()]: int(number)})
@@ -87,27 +86,30 @@ def _operators(text: str) -> Iterator[Q]:
         elif name.lower() == "kind":
             yield Q(kind__in=[kind for kind, shown in KIND_WORDS.items() if word.lower() in shown.lower()])
         else:
-            yield Q(Exists(TableLoad.objects.filter(_contains("name", word), task=OuterRef("pk"))))
+            yield _owning(TableLoad.objects.filter(_contains("name", word), run=run_id))
 
 
-def _rules(text: str) -> dict[str, Q]:
-    tables = TableLoad.objects.filter(_contains("name", text), task=OuterRef("pk"))
-    messages = Message.objects.filter(_contains("text", text), task=OuterRef("pk"))
+def _owning(told: QuerySet[TableLoad] | QuerySet[Message]) -> Q:
+    """Tasks that own any of these rows of their run. Asked once for all: for each task apart, each would be a scan."""
+    return Q(pk__in=told.filter(task__isnull=False).order_by().values("task"))
+
+
+def _rules(text: str, run_id: int) -> dict[str, Q]:
     rules = {
         "acronym": _acronym(text),
         "name": _contains("name", text),
         "status": Q(status__in=_starting_with(text, TASK_WORDS, TASK_SPELLINGS)),
-        "table": Q(Exists(tables)),
-        "message": Q(Exists(messages)),
+        "table": _owning(TableLoad.objects.filter(_contains("name", text), run=run_id)),
+        "message": _owning(Message.objects.filter(_contains("text", text), run=run_id)),
     }
     return {name: rules[name] for name in RULES}
 
 
 def _acronym(text: str) -> Q:
-    """Two initials or more, from the first on; `TASK_SEARCH_ACRONYM = "exact"` asks for all of them."""
+    """Two initials or more, from the first on; or all of them, by the setting TASK_SEARCH_ACRONYM."""
     if len(text) < 2:
         return Q(pk__in=[])
-    exact = getattr(settings, "TASK_SEARCH_ACRONYM", "prefix") == "exact"
+    exact = settings.TASK_SEARCH_ACRONYM == "exact"
     return Q(acronym__iexact=text) if exact else Q(acronym__istartswith=text)
 
 

@@ -76,7 +76,7 @@ def _tasks(run: Run, view: View, first_failure: Task | None) -> dict[str, Any]:
     if view.kinds:
         found = found.filter(kind__in=view.kinds)
     if view.q:
-        found = matching(found, view.q)
+        found = matching(found, view.q, run_id=run.pk)
     page = Paginator(found.order_by(*TASK_ORDER), TASKS_PER_PAGE).get_page(view.page)
     failed = first_failure.pk if first_failure else 0
     rows = [_task_row(task, view, failed) for task in page]

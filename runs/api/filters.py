@@ -145,7 +145,7 @@ class TaskFilter(filters.FilterSet):  # type: ignore[misc]
         fields: tuple[str, ...] = ()
 
     def search(self, tasks: QuerySet[Task], _: str, value: str) -> QuerySet[Task]:
-        return matching(tasks, value)
+        return matching(tasks, value, run_id=self.request.parser_context["kwargs"]["run_id"])
 
 
 class MessageFilter(filters.FilterSet):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runs.models import Task
+from runs.models import Run, Task
 from runs.search import matching, rule_that_matched, runs_with_status
 from runs.states import RunStatus, TaskStatus
 from tests import factories as make
@@ -16,7 +16,12 @@ def run():
 
 
 def found(text):
-    return {task.name: rule_that_matched(task, text) for task in matching(Task.objects.all(), text)}
+    """What the search finds in the newest run, and by which rule."""
+    return found_in(Run.objects.latest("pk"), text)
+
+
+def found_in(run, text):
+    return {task.name: rule_that_matched(task, text) for task in matching(Task.objects.all(), text, run_id=run.pk)}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_a_table_of_the_task_finds_it_once(run):
     make.task(run, "Responses")
 
     assert found("Employee") == {"Surveys": "table"}
-    assert matching(Task.objects.all(), "employee").count() == 1
+    assert matching(Task.objects.all(), "employee", run_id=task.run_id).count() == 1
 
 
 def test_a_message_of_the_task_finds_it(run):
@@ -173,4 +178,15 @@ def test_a_thousand_tasks_are_searched_in_one_query(run, django_assert_num_queri
     )
 
     with django_assert_num_queries(1):
-        assert len(found("responses 99")) == 11
+        assert len(found_in(run, "responses 99")) == 11
+
+
+def test_what_another_run_said_or_loaded_finds_nothing(run):
+    task = make.task(run, "Surveys")
+    other = make.task(make.open_run(make.source("Other")), "Surveys")
+    make.table(other, "employee")
+    make.message(other.run, "The token has expired.", task=other)
+
+    assert found_in(run, "employee") == found_in(run, "token") == found_in(run, "table:emp") == {}
+    assert found_in(other.run, "employee") == {"Surveys": "table"}
+    assert found_in(task.run, "surv") == {"Surveys": "name"}
