@@ -34,7 +34,7 @@ endpoints:
   - name: flights
     title: Flights
     path: /v1/flights
-    params: {from: "{{ partition.start }}", to: "{{ partition.end }}", per_page: "25"}
+    params: {from: "{{ partition.start }}", to: "{{ partition.end }}", per_page: "15"}
     records: data.flights
     key: id
     pagination: {style: next_link, path: links.next}
