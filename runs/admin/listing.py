@@ -45,7 +45,12 @@ class RunList(ChangeList):
         super().__init__(request, *arguments)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Run]) -> list[Any]:
-        return ["pk" if self.order == "run_id" else "-pk"]
+        return [name.removeprefix("-") if self.order == "run_id" else name for name in self._newest_first]
+
+    @property
+    def _newest_first(self) -> list[str]:
+        """Ids rise with time. Days long ago are read by their index: by id, all newer runs would be passed first."""
+        return ["-created_at", "-pk"] if {"from", "to"} & set(self.asked) else ["-pk"]
 
     def get_results(self, request: HttpRequest) -> None:
         self.page_num = min(max(self.page_num, 1), LAST_PAGE)
@@ -68,7 +73,7 @@ class RunList(ChangeList):
         self.cut = False
         if self.order.lstrip("-") in ("", "run_id"):
             return list(bare.values_list("pk", flat=True)[first : first + PER_PAGE + 1])
-        bare = bare.order_by("-pk")
+        bare = bare.order_by(*self._newest_first)
         self.cut = bool(bare.values_list("pk")[MOST_SORTED : MOST_SORTED + 1])
         return _sorted(bare, self.order, first)
 

@@ -70,10 +70,12 @@ def test_a_run_is_found_by_who_asked_for_it_and_by_its_failure(admin_client):
 
 def test_from_one_day_to_another_both_days_are_included(admin_client):
     noon = timezone.now().replace(hour=12)
-    runs = [factories.run(factories.source(f"S{n}"), created_at=noon - timedelta(days=n)) for n in range(4)]
+    ago = (3, 2, 1, 0)
+    runs = {n: factories.run(factories.source(f"S{n}"), created_at=noon - timedelta(days=n)) for n in ago}
     first, last = (f"{noon - timedelta(days=n):%Y-%m-%d}" for n in (2, 1))
 
-    assert listed(admin_client, f"from={first}&to={last}") == [runs[2].pk, runs[1].pk]
+    assert listed(admin_client, f"from={first}&to={last}") == [runs[1].pk, runs[2].pk]
+    assert listed(admin_client, f"from={first}&to={last}&o=run_id") == [runs[2].pk, runs[1].pk]
     assert listed(admin_client, f"from={last}&to={last}") == [runs[1].pk]
     assert len(listed(admin_client, "from=yesterday")) == 4
 
