@@ -8,7 +8,7 @@ from django.db.models.functions import Greatest, Now
 
 from runs.models import Event, Level, Message, Run, Task
 
-CAP = 50  # messages of one kind on one task; later ones raise a count instead
+MOST_ALIKE = 50  # messages of one kind on one task: later ones raise the count of the newest
 _VARYING = re.compile(r"\d+|[0-9a-f]{8,}|'[^']*'|“[^”]*”")
 
 
@@ -29,9 +29,15 @@ def say(
     table: str = "",
     count: int = 1,
 ) -> None:
-    """Leave a message. The same words on the same task raise a count instead of adding a row."""
-    same = Message.objects.filter(run=run, task=task, code=code, text=text)
-    if same.update(count=F("count") + count, last_at=Now()):
+    """Leave a message. The same words on the same task raise a count instead of adding a row, and so do words that
+    differ only in numbers and names once there are many of them."""
+    alike = Message.objects.filter(run=run, task=task, fingerprint=fingerprint(code, text))
+    heard = {"count": F("count") + count, "last_at": Now()}
+    if alike.filter(code=code, text=text).update(**heard):
+        return
+    many = alike.order_by("-pk").values_list("pk", flat=True)[:MOST_ALIKE]
+    if len(many) == MOST_ALIKE:
+        Message.objects.filter(pk=many[0]).update(**heard)
         return
     Message.objects.create(
         run=run,
