@@ -49,12 +49,6 @@ class Pulse:
             if self.error:
                 raise self.error
 
-    def should_stop(self) -> bool:
-        """The same as a question, for engines that wait."""
-        if self.error is None and monotonic() - self._looked >= LOOK_SECONDS:
-            self._look()
-        return self.error is not None or shutting_down.is_set()
-
     def _look(self, **progress: Any) -> None:
         self._looked = monotonic()
         try:

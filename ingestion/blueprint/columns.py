@@ -36,9 +36,6 @@ class Blueprint:
     def by_source(self) -> dict[str, Column]:
         return {column.source: column for column in self.columns}
 
-    def by_name(self) -> dict[str, Column]:
-        return {column.name: column for column in self.columns}
-
     def to_json(self) -> list[dict[str, Any]]:
         return [column.to_json() for column in self.columns]
 

@@ -42,13 +42,6 @@ def fold(name: str) -> str:
     return plain if _is_faithful(plain, (name,)) else _with_tail(plain, name)
 
 
-def child_table(parent: str, array_path: Iterable[str]) -> str:
-    """The name of the table that takes an array of objects: `orders__items`."""
-    keys = (parent, *array_path)
-    plain = _plain(keys)
-    return plain if _is_faithful(plain, keys) else _with_tail(plain, "\0".join(keys))
-
-
 def assign(sources: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
     """A name for each source path. `known` names stay as they are; the others depend on which sources there are, not
     on their order: of several that fold alike the one spelled so keeps the plain name, the others get a tail."""

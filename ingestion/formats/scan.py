@@ -12,9 +12,9 @@ from typing import Final
 BLOCK: Final = 1 << 18  # stays in the cache between the searches, and in memory that we have: 1 MB costs half more
 FIRST_SAMPLE: Final = 120  # lines from the spool's head, then one from every block, to meet rare keys early
 BLOCK_SAMPLE: Final = 1
-EXACT_DIGITS: Final = 15  # a decimal of so many significant digits survives a double unchanged
 
-# More than 15 digits with a point among them have 9 behind it or 8 before it. Found by the point, so at memory speed.
+# A decimal of 15 significant digits survives a double unchanged. More with a point among them have 9 behind it or 8
+# before it. Found by the point, so at memory speed.
 LONG_DECIMAL: Final = re.compile(rb"\.(?:[0-9]{9,}|(?<=[0-9]{8}\.)[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # A long mantissa without a point, and exponents below a double's: fixed strings once digits are 0 and E is e.
 SHAPE: Final = bytes(48 if 48 <= byte < 58 else 101 if byte == 69 else byte for byte in range(256))

@@ -31,7 +31,6 @@ WORDS: Final[dict[Choice, tuple[str, str]]] = {
     Choice.EVERYTHING: ("Everything", "All of it is fetched again, up to now."),
 }
 REUSING: Final = frozenset({Choice.FAILED, Choice.CONSOLIDATION, Choice.INGESTION})
-FROM_STAGE: Final = (Choice.CONSOLIDATION, Choice.INGESTION)
 CHANGED: Final = "The data source has been changed since, so nothing that was staged can be reused."
 
 

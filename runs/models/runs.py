@@ -34,10 +34,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         awake = models.Q(snoozed_until=None) | models.Q(snoozed_until__lte=Now())
         return self.filter(IN_TROUBLE, awake, acknowledged_at=None)
 
-    def newest_of(self, source_id: int) -> Run | None:
-        """The run that a retry would be judged by: rejected ones do not count."""
-        return self.filter(source=source_id).exclude(status=RunStatus.REJECTED).order_by("-pk").first()
-
 
 class Run(models.Model):
     """One execution of a data source. Terminal statuses are final."""

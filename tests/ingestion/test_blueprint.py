@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ingestion.blueprint.columns import Blueprint, Column
 from ingestion.blueprint.merge import MOST_COLUMNS, agree, relabel
-from ingestion.blueprint.names import RESERVED, assign, child_table, fold
+from ingestion.blueprint.names import RESERVED, assign, fold
 from ingestion.blueprint.paths import OURS, join_path, split_path
 from ingestion.blueprint.types import BOOLEAN, DATE, DECLARED, JSON, NULL, TEXT, TIMESTAMP, Type, fits, join, number
 
@@ -103,7 +103,6 @@ def test_plain_names_stay_plain_and_odd_ones_get_a_stable_tail() -> None:
 
 def test_tables_are_named_alike() -> None:
     assert fold("Survey Responses") == "survey_responses"
-    assert child_table("orders", ["items"]) == "orders__items"
     assert fold("user") != "user"
 
 

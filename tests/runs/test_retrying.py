@@ -124,7 +124,7 @@ def test_a_rejected_run_has_nothing_to_reuse_and_estimates_by_the_last_good_one(
     assert starting.retry(rejected.pk, asked=ANNA).retry_choice == "failed"
 
 
-@pytest.mark.parametrize("choice", retrying.FROM_STAGE)
+@pytest.mark.parametrize("choice", [Choice.CONSOLIDATION, Choice.INGESTION])
 def test_a_stage_is_refused_after_the_configuration_changed(choice):
     run = factories.failed_run()
     factories.task(run, key="surveys")
