@@ -222,7 +222,7 @@ def test_a_sort_of_very_many_is_bounded_and_says_so(admin_client, monkeypatch):
     runs = [factories.run(source, row_count=rows).pk for rows in (9, 1, 3, 2)]
 
     assert listed(admin_client, "o=-rows") == [runs[2], runs[3], runs[1]]
-    assert "Sorted among the newest" in admin_client.get(f"{LIST}?o=rows").content.decode()
+    assert "Sorted among the newest 3 that match" in admin_client.get(f"{LIST}?o=rows").content.decode()
 
 
 def cells(answer) -> list[list[str]]:
