@@ -85,7 +85,7 @@ def _attention(here: Mapping[str, str]) -> Counter:
     query = {"attention": "needed"}
     return Counter(
         name="attention",
-        text=f"{min(count, MOST_COUNTED):,}{'+' if count > MOST_COUNTED else ''} Needs attention",
+        text=f"{min(count, MOST_COUNTED):,}{'+' if count > MOST_COUNTED else ''} Need{'s' * (count == 1)} attention",
         about="Failed or warned, not acknowledged" if count else "Nothing is left to look at",
         address="?" + urlencode(query),
         chosen=query == here,

@@ -102,7 +102,7 @@ def test_the_inbox_holds_what_failed_or_warned_and_nobody_knows_of(admin_client)
     assert listed(admin_client, "attention=acknowledged") == [known.pk]
     assert listed(admin_client, "attention=snoozed") == [snoozed.pk]
     counter = {c.name: c for c in admin_client.get(LIST + "?all=1").context["strip"]}["attention"]
-    assert counter.text == "2 Needs attention"
+    assert counter.text == "2 Need attention"
     assert listed(admin_client, counter.address.lstrip("?")) == [warned.pk, failed.pk]
 
 
