@@ -40,9 +40,9 @@ def play(options: Options) -> Answer:
                 house.go_on(dice.uniform(0.5, 1.5))
                 INJECT[fault](house, caller, options)
                 house.answer.add(fault)
-            house.finish(stuck_after=STUCK_S if sweeper else 20.0)
         finally:
-            caller.stop()
+            caller.stop()  # whose runs come and go: nothing would ever be still
+        house.finish(stuck_after=STUCK_S if sweeper else 20.0)
         _judge(house, caller)
         return house.answer
 
