@@ -91,8 +91,9 @@ class Story:
     def verdict(self) -> dict[str, Any]:
         statuses = Counter(self.runs.values_list("status", flat=True))
         attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))
-        wrong = self._wrong_books()
+        wrong = list[str]()
         try:
+            wrong += self._wrong_books()
             wrong += self._wrong_rows()
         except IngestionError as error:
             wrong.append(f"the live tables cannot be read: {error} {error.detail}")
