@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runs.demo.running import RunningServer, start_server
-from tests.services.postgres import FAST, RunningPostgres, start_postgres
+from tests.services.postgres import KILLABLE, RunningPostgres, start_postgres
 from tests.services.redis import RunningRedis, start_redis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,9 +142,9 @@ def servers(
     folder = Path(tempfile.mkdtemp(prefix="headgate-chaos-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        control = start_postgres(folder / "pg", settings=FAST)
+        control = start_postgres(folder / "pg", settings=KILLABLE)
         stack.callback(control.remove)
-        warehouse = start_postgres(folder / "warehouse", settings=FAST) if apart else control
+        warehouse = start_postgres(folder / "warehouse", settings=KILLABLE) if apart else control
         if apart:
             stack.callback(warehouse.remove)
         redis = start_redis(folder / "redis", persistent=persistent)
