@@ -248,6 +248,11 @@ class Warehouse(Protocol):
         Raises ConfigFault for a column that is not there."""
         ...
 
+    def rows_with(self, target: Target, values: Mapping[str, str], *, limit: int = 100) -> list[dict[str, Any]]:
+        """Live rows whose columns have these values, given as people type them, with `_load_id` and `_part`. Quick for
+        the columns of the key. Raises ConfigFault for a column that is not there and a value that it cannot have."""
+        ...
+
     def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
         """Some live rows of one batch, as `rows` gives them; none once it is withdrawn."""
         ...

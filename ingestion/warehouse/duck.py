@@ -1,11 +1,11 @@
 """The DuckDB warehouse: one file, one owner process. A publish replaces views in the transaction of the ledger."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, exporting, fencing, publishing, reading, withdrawing
+from ingestion.warehouse import books, exporting, fencing, finding, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
     Exported,
     Probe,
@@ -93,6 +93,9 @@ class DuckWarehouse:
 
     def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, columns=columns, limit=limit)
+
+    def rows_with(self, target: Target, values: Mapping[str, str], *, limit: int = 100) -> list[dict[str, Any]]:
+        return finding.rows_with(self._engine, target, values, limit=limit)
 
     def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, limit=limit, span=span)

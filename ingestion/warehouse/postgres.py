@@ -1,13 +1,13 @@
 """The Postgres warehouse. Parts are streamed in by COPY; a publish moves pointers and never locks readers out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, exporting, fencing, postgres_store, publishing, reading, withdrawing
+from ingestion.warehouse import books, exporting, fencing, finding, postgres_store, publishing, reading, withdrawing
 from ingestion.warehouse.base import (
     Exported,
     Probe,
@@ -84,6 +84,9 @@ class PostgresWarehouse:
 
     def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, columns=columns, limit=limit)
+
+    def rows_with(self, target: Target, values: Mapping[str, str], *, limit: int = 100) -> list[dict[str, Any]]:
+        return finding.rows_with(self._engine, target, values, limit=limit)
 
     def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, limit=limit, span=span)

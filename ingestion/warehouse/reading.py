@@ -24,15 +24,23 @@ def rows(
         if live is None:
             return []
         shape = engine.columns(session, live.table)
-        chosen = _chosen(target, shape, columns)
-        values = ", ".join(_value(engine.dialect, shape, name) for name in chosen)
+        chosen = known(target, shape, columns)
+        values = ", ".join(expression(engine.dialect, shape, name) for name in chosen)
         where = f" WHERE {rows_in([span])}" if span else ""
         found = session.rows(f"SELECT {values} FROM {stored(live.table)}{where} LIMIT {limit:d}")
-    kinds = [engine.dialect.kind(shape[name]) if name in shape else "integer" for name in chosen]
-    return [dict(zip(chosen, map(_plain, row, kinds), strict=True)) for row in found]
+    return plainly(found, engine.dialect, shape, chosen)
 
 
-def _chosen(target: Target, shape: Shape, columns: Sequence[str]) -> Sequence[str]:
+def plainly(
+    found: Sequence[Sequence[Any]], dialect: Dialect, shape: Shape, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows of these columns, read as `value` says, with values that JSON takes."""
+    kinds = [dialect.kind(shape[name]) if name in shape else "integer" for name in names]
+    return [dict(zip(names, map(_plain, row, kinds), strict=True)) for row in found]
+
+
+def known(target: Target, shape: Shape, columns: Sequence[str]) -> Sequence[str]:
+    """These columns, or all. Raises ConfigFault for one that is not there."""
     if unknown := [name for name in columns if name not in shape and name not in LINEAGE]:
         raise ConfigFault(
             f"{target.schema}.{target.name} has no column {', '.join(unknown)}.",
@@ -41,7 +49,8 @@ def _chosen(target: Target, shape: Shape, columns: Sequence[str]) -> Sequence[st
     return columns or list(shape)
 
 
-def _value(dialect: Dialect, shape: Shape, name: str) -> str:
+def expression(dialect: Dialect, shape: Shape, name: str) -> str:
+    """The expression that reads a column."""
     kind = dialect.kind(shape[name]) if name in shape else "integer"
     return dialect.as_text[kind].format(quote(name)) if kind in AS_TEXT else quote(name)
 

@@ -2,12 +2,12 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ingestion.errors import IngestionError
-from ingestion.warehouse import books, exporting, fencing, publishing, reading, redshift_store, withdrawing
+from ingestion.warehouse import books, exporting, fencing, finding, publishing, reading, redshift_store, withdrawing
 from ingestion.warehouse.base import (
     Exported,
     Probe,
@@ -88,6 +88,9 @@ class RedshiftWarehouse:
 
     def rows(self, target: Target, *, columns: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, columns=columns, limit=limit)
+
+    def rows_with(self, target: Target, values: Mapping[str, str], *, limit: int = 100) -> list[dict[str, Any]]:
+        return finding.rows_with(self._engine, target, values, limit=limit)
 
     def rows_of(self, target: Target, span: Span, *, limit: int = 100) -> list[dict[str, Any]]:
         return reading.rows(self._engine, target, limit=limit, span=span)

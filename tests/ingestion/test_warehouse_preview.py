@@ -109,3 +109,34 @@ def test_rows_of_a_batch_are_its_own_until_it_is_withdrawn(warehouse: Warehouse)
     warehouse.withdraw(WithdrawRequest(target=SURVEYS, spans=(span,)))
 
     assert warehouse.rows_of(SURVEYS, span) == []
+
+
+def test_a_row_is_found_by_its_key_with_where_it_came_from(warehouse: Warehouse):
+    Load(1, [(n, f"name {n}") for n in range(1, 40)], mode=Mode.MERGE).run(warehouse)
+    Load(2, [(7, "changed")], mode=Mode.MERGE).run(warehouse)
+
+    assert warehouse.rows_with(SURVEYS, {"id": " 7 "}) == [{"id": 7, "name": "changed", "_load_id": 2, "_part": 1}]
+    assert warehouse.rows_with(SURVEYS, {"id": "8", "name": "name 8"})[0]["_load_id"] == 1
+    assert warehouse.rows_with(SURVEYS, {"id": "8", "name": "name 9"}) == []
+    assert warehouse.rows_with(SURVEYS, {"id": "99"}) == []
+    assert len(warehouse.rows_with(SURVEYS, {}, limit=3)) == 3
+
+
+def test_values_of_every_type_are_found_as_they_are_shown(warehouse: Warehouse):
+    Load(1, [ROW], TYPES, target=PLAIN).run(warehouse)
+    (shown,) = warehouse.rows(PLAIN)
+    typed = {name: "true" if value is True else str(value) for name, value in shown.items() if name != "doc"}
+
+    for name, text in typed.items():
+        assert len(warehouse.rows_with(PLAIN, {name: text})) == 1, name
+        assert warehouse.rows_with(PLAIN, {name: "17"}) == [], name
+
+
+@pytest.mark.parametrize(("column", "text"), [("whole", "seven"), ("whole", str(2**63)), ("exact", "NaN"), ("nme", "")])
+def test_what_a_column_cannot_hold_is_refused_in_words_without_the_value(warehouse: Warehouse, column: str, text: str):
+    Load(1, [ROW], TYPES, target=PLAIN).run(warehouse)
+
+    with pytest.raises(ConfigFault, match=column) as raised:
+        warehouse.rows_with(PLAIN, {column: text})
+
+    assert not text or text not in str(raised.value)
