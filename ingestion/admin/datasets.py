@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from ingestion.admin import rights, words
 from ingestion.admin.screens import ReadOnly
 from ingestion.admin.settings_form import POLICY_WORDS, SettingsForm, apply, differences, would_expire
+from ingestion.admin.tracing import search
 from ingestion.admin.words import NOTHING, exact, moment, number
 from ingestion.models import Dataset, Origin
 from ingestion.refusals import Refused
@@ -99,7 +100,9 @@ class DatasetAdmin(ReadOnly):
     ) -> HttpResponse:
         """The page of one dataset."""
         dataset = self.dataset_or_404(request, object_id)
-        context = {**self._frame(request, dataset), **_context(dataset, request.user)}
+        raw = request.user.has_perm(rights.RAW)
+        found = search(dataset, request.GET.getlist("key") if raw else ())
+        context = {**self._frame(request, dataset), **_context(dataset, request.user), "raw": raw, "search": found}
         return TemplateResponse(request, "admin/ingestion/dataset/page.html", context)
 
     def settings_view(self, request: HttpRequest, dataset_id: int) -> HttpResponse:

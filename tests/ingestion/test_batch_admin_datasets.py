@@ -303,3 +303,44 @@ def test_a_column_names_the_batch_that_changed_it_last(admin_client):
     assert told["id"] is None
     assert told["name"]["kind"] == "widened"
     assert widened.public_id in told["name"]["link"]
+
+
+# Where a row comes from
+
+
+def keyed(**fields) -> Dataset:
+    of = kit.dataset(key=["id"], blueprint=kit.LAYOUT, **fields)
+    kit.live(3, of=of)
+    of.refresh_from_db()
+    return of
+
+
+def test_a_clients_row_leads_to_its_batch_and_file(admin):
+    dataset = keyed()
+
+    page = admin.get(address(dataset), {"key": "2"}).content.decode()
+
+    assert reverse("admin:ingestion_batch_change", args=[dataset.batches.get().pk]) in page
+    assert "file/0" in page
+    assert "row 2" in page
+
+
+def test_a_value_that_the_key_cannot_have_is_said(admin):
+    page = admin.get(address(keyed()), {"key": "two"}).content.decode()
+
+    assert "id holds whole numbers" in page
+
+
+def test_rows_are_shown_to_those_who_may_see_raw_data(client):
+    dataset = keyed()
+    kit.may(client, "ingestion.view_dataset")
+
+    page = client.get(address(dataset), {"key": "2"}).content.decode()
+
+    assert "row 2" not in page
+    assert "You do not have the right to see raw data" in page
+
+
+def test_a_table_without_a_key_or_without_rows_offers_no_search(admin):
+    for dataset in (kit.dataset(key=["id"], blueprint=kit.LAYOUT), kit.dataset("Keyless", blueprint=kit.LAYOUT)):
+        assert admin.get(address(dataset), {"key": "2"}).context["search"] is None
