@@ -31,13 +31,7 @@ def say(
 ) -> None:
     """Leave a message. The same words on the same task raise a count instead of adding a row, and so do words that
     differ only in numbers and names once there are many of them."""
-    alike = Message.objects.filter(run=run, task=task, fingerprint=fingerprint(code, text))
-    heard = {"count": F("count") + count, "last_at": Now()}
-    if alike.filter(code=code, text=text).update(**heard):
-        return
-    many = alike.order_by("-pk").values_list("pk", flat=True)[:MOST_ALIKE]
-    if len(many) == MOST_ALIKE:
-        Message.objects.filter(pk=many[0]).update(**heard)
+    if _counted(run, task, code, text, count):
         return
     Message.objects.create(
         run=run,
@@ -55,6 +49,16 @@ def say(
     Run.objects.filter(pk=run.pk).update(version=F("version") + 1, **raised)
     if task:
         Task.objects.filter(pk=task.pk).update(**raised)
+
+
+def _counted(run: Run, task: Task | None, code: str, text: str, count: int) -> bool:
+    """Raise the count of the same message, or of the newest of very many of its kind, where there is one."""
+    alike = Message.objects.filter(run=run, task=task, fingerprint=fingerprint(code, text))
+    heard = {"count": F("count") + count, "last_at": Now()}
+    if alike.filter(code=code, text=text).update(**heard):
+        return True
+    newest = alike.order_by("-pk").values_list("pk", flat=True)[:MOST_ALIKE]
+    return len(newest) == MOST_ALIKE and bool(Message.objects.filter(pk=newest[0]).update(**heard))
 
 
 def _worst(level: Level) -> Greatest:
