@@ -2,30 +2,40 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings as django_settings
 
 from connectors import manifest as manifests
+from connectors.budgets import SharedPace, budget_of
 from connectors.models import ConfigRevision, DataSource
 from connectors.protocol import CheckStep, Endpoint, Page, ReadRequest, Source
 from connectors.rest.gate import Gate
 from connectors.rest.source import RestSource
 
 
-def open_source(manifest: str, *, settings: Mapping[str, str], credentials: Mapping[str, str]) -> Source:
-    """An open source over a manifest's text. Makes no call. Raises ManifestError."""
+def open_source(
+    manifest: str, *, settings: Mapping[str, str], credentials: Mapping[str, str], shared: bool = False
+) -> Source:
+    """An open source over a manifest's text. `shared`: within the budget of calls that all tasks with these credentials
+    have together. Makes no call. Raises ManifestError."""
+    told = manifests.parse(manifest)
+    budget = budget_of(told.base_url, settings, credentials) if shared else ""
     return RestSource(
-        manifests.parse(manifest),
+        told,
         settings=settings,
         credentials=credentials,
         gate=Gate(allow=django_settings.OUTBOUND_ALLOW),
+        pace=partial(SharedPace, budget) if shared else None,
     )
 
 
 def open_revision(revision: ConfigRevision) -> Source:
     """The source as it was configured when a run began; the credentials are those of now."""
-    return open_source(revision.manifest, settings=revision.settings, credentials=revision.source.credentials)
+    return open_source(
+        revision.manifest, settings=revision.settings, credentials=revision.source.credentials, shared=True
+    )
 
 
 def open_data_source(source: DataSource) -> Source:

@@ -185,3 +185,13 @@ class Bookmark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.endpoint} at {self.value}"
+
+
+class CallBudget(models.Model):
+    """When the next call with some credentials may be made: one row for all tasks of all hosts that use them."""
+
+    key = models.CharField(max_length=64, primary_key=True)  # a keyed digest of the credentials, never they themselves
+    next_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"calls from {self.next_at}"

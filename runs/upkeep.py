@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from connectors import budgets
 from ingestion import loading, orphans
 from ingestion import upkeep as janitor
 from ingestion.access.clients import clear_expired
@@ -82,6 +83,7 @@ def tidy() -> Counter[str]:
         "put_away": archive.put_away,
         "tokens": clear_expired,
         "log_lines": runlog.delete_old,
+        "call_budgets": budgets.delete_unused,
         "failed_logins": logins.forget_old,
         "data_loads": partial(open_data_loads, within=timedelta(days=30)),
     }

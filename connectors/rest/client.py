@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from connectors import manifest
 from connectors.protocol import CallCount, Incident, Usage
@@ -61,8 +61,20 @@ class Halt:
             raise Stopped
 
 
+class Pacing(Protocol):
+    """When the next call may be made. Safe to use from several threads."""
+
+    def wait(self) -> float:
+        """Seconds until the turn that this call has just been given."""
+        ...
+
+    def hold(self, seconds: float) -> None:
+        """Nobody's turn comes before that: the source has asked for it."""
+        ...
+
+
 class Pace:
-    """The token bucket that all calls to a source share, of one token; an answer of "slow down" empties it for all."""
+    """A token bucket of one token, for the calls of one opened source."""
 
     def __init__(self, per_second: float | None, clock: Clock) -> None:
         self._gap = 1 / per_second if per_second else 0.0
@@ -71,7 +83,6 @@ class Pace:
         self._next_at = 0.0
 
     def wait(self) -> float:
-        """Seconds until the turn that this call has just been given."""
         with self._lock:
             now = self._clock.steady()
             turn = max(now, self._next_at)
@@ -86,13 +97,15 @@ class Pace:
 class Client:
     """Safe to use from several threads."""
 
-    def __init__(self, wire: Wire, settings: manifest.Client, *, login: Login, usage: Usage, clock: Clock) -> None:
+    def __init__(
+        self, wire: Wire, settings: manifest.Client, *, login: Login, usage: Usage, clock: Clock, pace: Pacing
+    ) -> None:
         self.login = login
         self._wire = wire
         self._settings = settings
         self._usage = usage
         self._clock = clock
-        self._pace = Pace(settings.requests_per_second, clock)
+        self._pace = pace
         self._count = threading.Lock()
 
     def call(self, request: Request, place: Place, *, read: Callable[[Answer], Read], halt: Halt) -> Read:

@@ -1,6 +1,6 @@
 """A manifest with one data source's settings and credentials filled in: its base address, its login, its client."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,7 +9,7 @@ from connectors.protocol import Fault, SourceError, Usage
 from connectors.rest import templating
 from connectors.rest.auth import ClientCredentials, FixedLogin, Login, MemoryTokens, TokenStore, basic_login
 from connectors.rest.body import Limits
-from connectors.rest.client import Client, Clock, Halt
+from connectors.rest.client import Client, Clock, Halt, Pace, Pacing
 from connectors.rest.errors import Place
 from connectors.rest.gate import Gate
 from connectors.rest.wire import Answer, Request, Wire
@@ -29,6 +29,7 @@ class Setup:
     clock: Clock = field(default_factory=Clock)
     tokens: TokenStore = field(default_factory=MemoryTokens)
     usage: Usage = field(default_factory=Usage)
+    pace: Callable[[float | None], Pacing] | None = None  # from requests a second; without one, for this source alone
 
 
 class Session:
@@ -39,7 +40,15 @@ class Session:
         self.values = _setting_values(manifest, setup.settings)
         self.base_url = _filled(manifest.base_url, self.values).rstrip("/")
         self.wire = Wire(setup.gate, _limits(manifest.client), clock=setup.clock.steady)
-        self.client = Client(self.wire, manifest.client, login=self._login(setup), usage=setup.usage, clock=setup.clock)
+        rate = manifest.client.requests_per_second
+        self.client = Client(
+            self.wire,
+            manifest.client,
+            login=self._login(setup),
+            usage=setup.usage,
+            clock=setup.clock,
+            pace=setup.pace(rate) if setup.pace else Pace(rate, setup.clock),
+        )
         self._secrets = _secret_values(manifest, setup.credentials)
         IN_USE.add(*self._secrets)
 

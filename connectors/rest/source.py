@@ -19,7 +19,7 @@ from connectors.protocol import (
 )
 from connectors.rest import checking, moments, pagination, partitions, rules
 from connectors.rest.auth import MemoryTokens, TokenStore
-from connectors.rest.client import Clock
+from connectors.rest.client import Clock, Pacing
 from connectors.rest.gate import Gate
 from connectors.rest.reading import Reading
 from connectors.rest.requests import Builder
@@ -44,6 +44,7 @@ class RestSource:
         gate: Gate,
         clock: Clock | None = None,
         token_store: TokenStore | None = None,
+        pace: Callable[[float | None], Pacing] | None = None,
     ) -> None:
         self.manifest = manifest
         self.usage = Usage()
@@ -55,6 +56,7 @@ class RestSource:
             clock=clock or Clock(),
             tokens=token_store or MemoryTokens(),
             usage=self.usage,
+            pace=pace,
         )
         self._opened: Session | None = None
 
