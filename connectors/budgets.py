@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings as django_settings
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 AHEAD: Final = 0.5  # seconds of turns that are taken at once
 LOOK_SECONDS: Final = 5.0  # between two looks whether another task was asked to slow down, where no rate is set
 TRIES: Final = 50
+LONG_FREE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def budget_of(base_url: str, settings: Mapping[str, str], credentials: Mapping[str, str]) -> str:
@@ -101,7 +102,7 @@ class SharedPace:
         for _ in range(TRIES):
             found = self._read()
             if found is None:
-                CallBudget.objects.get_or_create(key=self._key, defaults={"next_at": Now()})
+                CallBudget.objects.get_or_create(key=self._key, defaults={"next_at": LONG_FREE})
                 continue
             free, now = found
             if CallBudget.objects.filter(key=self._key, next_at=free).update(next_at=step(free, now)):
