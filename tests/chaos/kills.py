@@ -65,11 +65,14 @@ def pause(options: Options) -> Answer:
 
 def _pause_at_work(house: Campaign, dice: random.Random, pauses: Pauses) -> bool:
     """Freeze a worker that holds a task; false when there was none. One that finished its task in the moment between
-    the look and the signal goes on at once: it lost nothing, and is no fault."""
+    look and signal goes on at once: it lost nothing. So does one in the middle of a transaction: it holds
+    its run, and nobody takes its task, until it wakes or its session is ended; such are counted apart."""
     if len(pauses.pids) >= house.crew.size - 2 or not set(house.story.held()) - pauses.pids:
         return False
     pid = house.crew.pause(house.victim(dice, sparing=pauses.pids, always_busy=True))
-    if pid not in house.story.held():
+    if held := house.story.in_transaction(pid):
+        house.answer.facts["let_go_in_a_transaction"] = house.answer.facts.get("let_go_in_a_transaction", 0) + 1
+    if held or pid not in house.story.held():
         os.kill(pid, signal.SIGCONT)
         return False
     pauses.add(pid)

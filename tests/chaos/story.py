@@ -88,6 +88,13 @@ class Story:
             found.setdefault(int(name.partition(":")[2].partition("/")[0]), []).append(kind)
         return found
 
+    def in_transaction(self, pid: int) -> bool:
+        """Whether a worker, frozen now, left a transaction of the control database open: its run is then held."""
+        sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND state LIKE 'idle in transaction%%'"
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [f"worker {pid}"])
+            return cursor.fetchone() is not None
+
     def verdict(self) -> dict[str, Any]:
         statuses = Counter(self.runs.values_list("status", flat=True))
         attempts = list(Task.objects.filter(attempt__gt=1).values_list("kind", flat=True))

@@ -50,6 +50,9 @@ def main(mutant: str) -> None:
         pid = os.fork()
         if not pid:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.environ["PGAPPNAME"] = (
+                f"worker {os.getpid()}"  # so that the control database can say whose session is whose
+            )
             ROLES[role.strip() or "work"]()
             os._exit(0)
         print(pid, flush=True)
