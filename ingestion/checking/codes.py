@@ -127,11 +127,16 @@ TOO_MANY_COLUMNS: Final = FileCode(
     code="INGEST-1415-400", sentence="The file {name} has {came:,} columns; at most {expected:,} can be taken."
 )
 DUPLICATE_HEADER: Final = FileCode(
-    code="INGEST-1416-400", sentence="The header of {name} names the column {field} more than once. Rename one of them."
+    code="INGEST-1416-400", sentence="The file {name} names the column {field} more than once. Rename one of them."
 )
 NOT_A_SUBSET: Final = FileCode(
     code="INGEST-1417-400",
     sentence="The Parquet file {name} does not match the dataset's schema: {why}.",
+)
+NOT_READABLE: Final = FileCode(
+    code="INGEST-1429-400",
+    sentence="The Parquet file {name} cannot be converted: its column {field} has {why}. Name it otherwise, or "
+    "write it as text, and upload the file in a new batch.",
 )
 CAST_FAILED: Final = FileCode(
     code="INGEST-1418-400",

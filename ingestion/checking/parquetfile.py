@@ -20,7 +20,8 @@ from ingestion.checking.engine import engine
 from ingestion.checking.footer import Footer, damaged, read_footer
 from ingestion.checking.judge import shown
 from ingestion.checking.parquetrows import Chunk, ParquetTable
-from ingestion.checking.parquettypes import Reading, Source, flattened, reading, rows_of
+from ingestion.checking.parquetschema import POSITION, columns_of
+from ingestion.checking.parquettypes import NOTHING, Reading, Source, flattened, reading, rows_of
 from ingestion.checking.problems import Problems
 from ingestion.checking.schema import Place, Schema
 from ingestion.checking.sizes import spoken
@@ -117,10 +118,10 @@ def _cut(chunk: Chunk, most: int) -> Iterator[Chunk]:
 
 
 def sources_of(duck: duckdb.DuckDBPyConnection, request: CheckRequest, path: Path) -> list[Source]:
-    """The columns of the file, flattened."""
-    relation = duck.sql(f"SELECT * EXCLUDE (file_row_number) FROM {rows_of(path)}")
-    columns = dict(zip(relation.columns, relation.types, strict=True))
-    return list(flattened(columns, request.depth))
+    """The columns of the file, flattened. Raises FileRefused."""
+    nodes = columns_of(duck, request, path)
+    relation = duck.sql(f"SELECT * EXCLUDE ({POSITION}) FROM {rows_of(path)}")
+    return list(flattened(relation, nodes, request.depth))
 
 
 def _readings(
@@ -129,7 +130,14 @@ def _readings(
     sources = sources_of(duck, request, path)
     if len(sources) > MOST_COLUMNS:
         raise refuse(codes.TOO_MANY_COLUMNS, name=request.name, came=len(sources), expected=MOST_COLUMNS)
-    return [reading(source, _place(request, schema, source)) for source in sources]
+    placed = [(source, _place(request, schema, source)) for source in sources]
+    kept = [(source, place) for source, place in placed if not _is_nothing(source, place)] or placed
+    return [reading(source, place) for source, place in kept]
+
+
+def _is_nothing(source: Source, place: Place | None) -> bool:
+    """Nothing but nulls, where the schema has an object whose fields are columns of their own."""
+    return source.word == NOTHING and place is not None and bool(place.fields)
 
 
 def _place(request: CheckRequest, schema: Schema | None, source: Source) -> Place | None:

@@ -12,7 +12,9 @@ from ingestion.checking import codes
 from ingestion.checking.abreast import Ticket
 from ingestion.checking.base import CheckRequest
 from ingestion.checking.judge import Judge, fault
+from ingestion.checking.parquetschema import POSITION
 from ingestion.checking.parquettypes import DOCUMENT, FLAG, NUMBER, STRING, Reading, rows_of
+from ingestion.checking.parquetvalues import is_cut
 from ingestion.checking.problems import Problems
 from ingestion.checking.reading import StrictDecoder
 from ingestion.checking.schema import Schema
@@ -76,16 +78,13 @@ class ParquetTable:
             Fact(leaf, leaf.id, self._types.get(leaf.source, reading.type))
             for leaf, reading in zip(self._layout.leaves, self._readings, strict=True)
         )
-        filled = Filled(0, self._spec, facts, warnings=(*self._notes(), *cuts_of(self._judge)))
+        filled = Filled(0, self._spec, facts, warnings=(*self._notes(chunk), *cuts_of(self._judge)))
         return Stager(self._duck, part_number=number, folder=self._request.folder, exact=False).stage(filled, filled)
 
     def read(self, chunk: Chunk) -> None:
         """Read a chunk. Raises the engine's own error where it is too large."""
         wanted = ", ".join(f"{_clean(reading)} AS c{number}" for number, reading in enumerate(self._readings))
-        self._duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {wanted} FROM {rows_of(chunk.path)} "
-            f"WHERE file_row_number >= {chunk.first} AND file_row_number < {chunk.first + chunk.count}"
-        )
+        self._duck.execute(f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {wanted} FROM {_rows_of(chunk)}")
 
     def _judge_flagged(self, chunk: Chunk, suspects: Sequence[int]) -> int:
         """Look at the rows that may be bad; answers how many were."""
@@ -174,13 +173,21 @@ class ParquetTable:
         made = ", ".join(f"{x} = changed.{x}" for x in ids)
         self._duck.execute(f"UPDATE t0 SET {made} FROM changed WHERE t0.rowid = changed.r")
 
-    def _notes(self) -> tuple[Warning, ...]:
+    def _notes(self, chunk: Chunk) -> tuple[Warning, ...]:
         found = []
         for leaf, reading in zip(self._layout.leaves, self._readings, strict=True):
             if reading.note:
-                ((count,),) = self._duck.execute(f"SELECT count({leaf.id}) FROM t0").fetchall()
+                asked = f"SELECT count({leaf.id}) FROM t0"
+                if reading.note == "fraction_cut":
+                    asked = f"SELECT count(*) FROM {_rows_of(chunk)} AND {is_cut(reading.source.sql)}"
+                ((count,),) = self._duck.execute(asked).fetchall()
                 found.append(Warning(code=reading.note, count=count, column=leaf.source, text=NOTES[reading.note]))
-        return tuple(found)
+        return tuple(note for note in found if note.count)
+
+
+def _rows_of(chunk: Chunk) -> str:
+    """The SQL of the rows of a range."""
+    return f"{rows_of(chunk.path)} WHERE {POSITION} >= {chunk.first} AND {POSITION} < {chunk.first + chunk.count}"
 
 
 def _leaf(number: int, reading: Reading) -> Leaf:

@@ -2,20 +2,25 @@
 SQL of its staged text. Texts are exact; what could not be is said.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import duckdb
 
 from ingestion.blueprint.paths import join_path
 from ingestion.blueprint.types import (
     BOOLEAN,
     DATE,
     JSON,
+    NULL,
     TEXT,
     TIMESTAMP,
     Type,
 )
+from ingestion.checking.parquetschema import POSITION, Node
+from ingestion.checking.parquetvalues import FINE_TIMES, TIMES, cut_instant, document
 from ingestion.checking.schema import INTEGERS, Place
 from ingestion.formats.duck import name, text
 
@@ -41,7 +46,7 @@ CAME: Final = {
 UNSIGNED_LONG: Final = Type("numeric", 20, 0, 20)
 DOUBLE: Final = Type.parse("double")
 NESTED: Final = ("list", "array", "map", "struct", "union", "variant")
-TIMES: Final = ("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone")
+NOTHING: Final = "null"  # the type of a column that holds nothing but nulls
 NUMBER, STRING, FLAG, DOCUMENT = "number", "string", "boolean", "json"
 MILLISECONDS: Final = 253_402_300_799_999
 # What a column of these may become, of the types of a schema: the table of conversions.
@@ -77,7 +82,7 @@ class Source:
     @property
     def came(self) -> str:
         """What it is in the table of conversions."""
-        if self.word in TIMES:
+        if self.word in (*TIMES, *FINE_TIMES):
             return "date-time"
         return CAME.get(self.word, NUMBER if self.kind == NUMBER else STRING)
 
@@ -89,7 +94,7 @@ class Source:
         return FLAG if self.word == "boolean" else DOCUMENT if self.word in NESTED else STRING
 
     def may_become(self, place: Place) -> bool:
-        return place.type == "any" or place.type in TARGETS[self.came]
+        return self.word == NOTHING or place.type == "any" or place.type in TARGETS[self.came]
 
 
 @dataclass(frozen=True)
@@ -103,22 +108,25 @@ class Reading:
 
 
 def rows_of(path: Path) -> str:
-    """The SQL of a file's rows, with their place in it as `file_row_number`."""
-    return f"read_parquet({text(str(path))}, file_row_number = true, hive_partitioning = false)"
+    """The SQL of a file's rows, with their place in it as `POSITION`."""
+    return f"read_parquet({text(str(path))}, {POSITION} = true, hive_partitioning = false)"
 
 
-def flattened(columns: Mapping[str, Any], depth: int) -> Iterator[Source]:
-    """The columns of a file; structures are followed to `depth` keys."""
-    for key, kind in columns.items():
-        yield from _followed(Source((key,), name(key), kind), depth)
+def flattened(relation: duckdb.DuckDBPyRelation, nodes: Sequence[Node], depth: int) -> Iterator[Source]:
+    """The columns of a file by the names that `nodes` give them; structures are followed to `depth` keys."""
+    for column, kind, node in zip(relation.columns, relation.types, nodes, strict=True):
+        yield from _followed(Source((node.name,), name(column), kind), node, depth)
 
 
-def _followed(source: Source, depth: int) -> Iterator[Source]:
+def _followed(source: Source, node: Node, depth: int) -> Iterator[Source]:
     if source.word != "struct" or len(source.keys) >= depth:
         yield source
         return
-    for key, kind in source.type.children:
-        yield from _followed(Source((*source.keys, key), f"struct_extract({source.sql}, {text(key)})", kind), depth)
+    told = source.type.children
+    inner = node.children if node.is_plain and len(node.children) == len(told) else [Node(key) for key, _ in told]
+    for number, ((_, kind), child) in enumerate(zip(told, inner, strict=True), start=1):
+        place = f"struct_extract_at({source.sql}, {number})"
+        yield from _followed(Source((*source.keys, child.name), place, kind), child, depth)
 
 
 def reading(source: Source, place: Place | None) -> Reading:
@@ -137,17 +145,22 @@ def _plain(source: Source) -> tuple[str, Type, str]:
     if word == "decimal":
         precision, scale = (value for _, value in source.type.children)
         return as_text, Type("numeric", precision - scale, scale, precision), ""
-    if word in TIMES:
-        at = v if word == "timestamp" else f"CAST({v} AS TIMESTAMP)"
-        sql = f"replace(CAST({at} AS VARCHAR), ' ', 'T') || 'Z'"
-        return sql, TIMESTAMP, "fraction_cut" if word == "timestamp_ns" else ""
+    if word in (*TIMES, *FINE_TIMES):
+        return cut_instant(v, word), TIMESTAMP, "fraction_cut" if word in FINE_TIMES else ""
     if word == "varchar":
         return v, TEXT, ""
     if word == "blob":
         return f"to_base64({v})", TEXT, "base64"
     if word in NESTED:
-        return f"CAST(to_json({v}) AS VARCHAR)", JSON, ""
-    fixed = {"boolean": BOOLEAN, "date": DATE, "ubigint": UNSIGNED_LONG, "float": DOUBLE, "double": DOUBLE}
+        return document(v, source.type), JSON, ""
+    fixed = {
+        NOTHING: NULL,
+        "boolean": BOOLEAN,
+        "date": DATE,
+        "ubigint": UNSIGNED_LONG,
+        "float": DOUBLE,
+        "double": DOUBLE,
+    }
     return as_text, fixed.get(word, TEXT), ""
 
 
@@ -160,5 +173,5 @@ def _converted(source: Source, place: Place, sql: str) -> str:
         return f"CASE WHEN abs({v}) <= {MILLISECONDS} // 5 THEN strftime({at}, '{form}') ELSE {sql} END"
     if source.word in ("float", "double", "decimal") and place.type in INTEGERS:
         is_whole = f"isfinite({v}::DOUBLE) AND {v} = trunc({v})"
-        return f"CASE WHEN {is_whole} THEN CAST(CAST({v} AS HUGEINT) AS VARCHAR) ELSE {sql} END"
+        return f"CASE WHEN {is_whole} THEN coalesce(CAST(TRY_CAST({v} AS HUGEINT) AS VARCHAR), {sql}) ELSE {sql} END"
     return sql
