@@ -27,6 +27,10 @@ VALUE_STARTS: Final = b":,[ \t-"
 VALUE_ENDS: Final = b",]} \t\r\n"
 STARTS: Final = (b":", b",", b"[")
 NO_NUMBERS: Final = (b"NaN", b"Infinity")
+ODD_WORDS: Final = (re.compile(rb"nan[,\]}\s]"), re.compile(rb"inf(?:inity)?[,\]}\s]"))  # taken in any case
+IDLE_COMMAS: Final = (b",}", b",]", b", }", b", ]")  # which it passes over
+NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}\n")
+LEVELS: Final = 50  # half of what a record of a batch may have
 # Whatever has a power of ten or U+0000, and little else: RE2 finds what begins with one fixed letter at memory speed,
 # without holding up other threads. A number inside of a record is followed by one of VALUE_ENDS.
 SUSPECT: Final = r"""contains(json, '\u0000') OR regexp_matches(json, 'e[-+]?[0-9]+[,}\]\s]')
@@ -51,8 +55,42 @@ def survey(spool: Sequence[Path]) -> Survey:
             seen.lines += block.count(b"\n") + (not block.endswith(b"\n"))
             seen.longest_block = max(seen.longest_block, len(block))
             seen.sample += _head(block, BLOCK_SAMPLE if seen.sample else FIRST_SAMPLE)
-            seen.reason = seen.reason or ("digits" if _has_long_decimal(block) else "")
+            seen.reason = seen.reason or _reason(block)
     return seen
+
+
+def _reason(block: bytes) -> str:
+    """Is there what the native reader takes though it is no JSON, or more depth than any record may have?"""
+    if _has_long_decimal(block):
+        return "digits"
+    if any(mark in block for mark in IDLE_COMMAS):
+        return "comma"
+    if _has_odd_word(block):
+        return "nan"
+    return "deep" if _may_be_deep(block) else ""
+
+
+def _has_odd_word(block: bytes) -> bool:
+    """Is NaN or an infinity in there in a spelling that Python's decoder does not know?"""
+    lower = block.lower()
+    return any(
+        lower[at - 1 : at] in VALUE_STARTS and block[at : found.end() - 1] not in NO_NUMBERS
+        for word in ODD_WORDS
+        for found in word.finditer(lower)
+        if (at := found.start())
+    )
+
+
+def _may_be_deep(block: bytes) -> bool:
+    """Pairs of brackets are taken out from within, level by level: of a deep line many are left. So are those that
+    stand alone in strings, and then the exact path looks for nothing."""
+    left = block.translate(None, NO_BRACKETS)
+    for _ in range(LEVELS):
+        inner = left.replace(b"[]", b"").replace(b"{}", b"")
+        if len(inner) == len(left):
+            break
+        left = inner
+    return any(len(line) > 2 * LEVELS for line in left.split(b"\n"))
 
 
 def loss_of(spool: Sequence[Path]) -> str:

@@ -259,6 +259,38 @@ def test_nesting_has_an_end(tmp_path: Path) -> None:
     assert "too deep" in report.errors[0].text
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"id": 1, "v": nan}', "no valid JSON"),
+        (b'{"id": 1, "v": -Inf}', "no valid JSON"),
+        (b'{"id": 1, "v": [{"a": inf}]}', "no valid JSON"),
+        (b'{"id": 1, "v": [1, INFINITY]}', "no valid JSON"),
+        (b'{"id": 1, "v": [1,]}', "no valid JSON"),
+        (b'{"id": 1,}', "no valid JSON"),
+        (b'{"id": 1, "v": ' + b"[" * 100 + b"]" * 100 + b"}", "too deep"),
+        (b'{"id": 1, "v": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "too deep"),
+        (b'{"id": 1, "v": ' + b'{"a":' * 100 + b'"]]"' + b"}" * 100 + b"}", "too deep"),
+    ],
+)
+def test_what_is_no_json_is_turned_down_behind_many_good_records_too(tmp_path: Path, line: bytes, why: str) -> None:
+    report = checked(tmp_path, [*({"id": number, "v": [1.5]} for number in range(400)), line])
+
+    assert (report.read, report.bad) == (401, 1)
+    assert report.errors[0].rows == ("400",)
+    assert why in report.errors[0].text
+
+
+def test_words_and_brackets_in_strings_are_no_numbers_and_no_depth(tmp_path: Path) -> None:
+    odd = {"id": 400, "v": ["nan, inf ]", " nan ", "[" * 150, ",}", ",]"], "w": "banana, inf, nan"}
+
+    report = checked(tmp_path, [*({"id": number, "v": ["x"]} for number in range(400)), odd])
+
+    assert report.bad == 0
+    found = next(row for row in table_of(report).rows if row["id"] == "400")
+    assert (json.loads(str(found["v"])), found["w"]) == (odd["v"], odd["w"])
+
+
 def test_parts_are_numbered_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setattr(jsonfile, "SPOOL", 1000)
     monkeypatch.setattr("ingestion.checking.lines.BLOCK", 1000)

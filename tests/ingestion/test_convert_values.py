@@ -189,6 +189,13 @@ def test_a_key_that_comes_twice_inside_of_json_text_is_counted(tmp_path: Path) -
     assert staged.warnings == {("duplicate_key", "x"): 1}
 
 
+@pytest.mark.parametrize("value", [b"nan", b"[-inf]", b"[" * 200 + b"]" * 200, b"[1,]"])
+def test_what_is_no_json_is_rejected_wherever_in_a_spool_it_stands(tmp_path: Path, value: bytes) -> None:
+    staged = table(tmp_path, [*({"id": n, "v": [1]} for n in range(400)), b'{"id": 400, "v": ' + value + b"}"])
+
+    assert (staged.part.rows, staged.part.rejected) == (400, 1)
+
+
 @pytest.mark.parametrize("word", ["-Infinity", "-inf", "NaN", "Infinity"])
 @pytest.mark.parametrize("ends", [("-5", "3"), ("-5.5", "-1"), ("0.5", "7"), ('"a"', '"z"'), ("false", "true")])
 def test_what_is_no_number_is_seen_among_others(tmp_path: Path, word: str, ends: tuple[str, str]) -> None:
