@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 
-from ingestion.refusals import Refused, Why
+from ingestion.api.problems import Problem
+from ingestion.refusals import Refused, Why, shown
 
 BLOCK: Final = 1 << 20  # as much as gunicorn takes from a socket at once
 DOCUMENT_LIMIT: Final = 5 << 20  # bytes of a JSON body
@@ -21,12 +22,14 @@ UNSENDABLE: Final = (
 class Body:
     """The body of one request. Iterate once: blocks of bytes, whose count is `seen`.
 
-    Raises Refused: too large (as soon as that is known), or not as long as its Content-Length says.
+    Raises Refused: too large (as soon as that is known), or not as long as its Content-Length says. Problem, 415, where
+    it is compressed on its way.
     """
 
     def __init__(self, request: HttpRequest, *, limit: int, what: str) -> None:
         self.request, self.limit, self.what = request, limit, what
         self.seen = 0
+        _refuse_encoded(request)
         self.length = _length(request)
         if self.length is not None and self.length > limit:
             raise self._too_large()
@@ -68,6 +71,13 @@ class Body:
 
     def _too_large(self) -> Refused:
         return Refused(Why.TOO_LARGE, f"{self.what} may have {self.limit:,} bytes at most; this one has more.")
+
+
+def _refuse_encoded(request: HttpRequest) -> None:
+    told = str(request.META.get("HTTP_CONTENT_ENCODING", "")).strip()
+    if told.lower() not in ("", "identity"):
+        said = f"A body with Content-Encoding: {shown(told)} cannot be taken. Send it as it is, uncompressed."
+        raise Problem(415, said, headers={"Accept-Encoding": "identity"})
 
 
 def _length(request: HttpRequest) -> int | None:

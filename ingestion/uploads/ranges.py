@@ -10,7 +10,9 @@ from typing import Final
 
 from ingestion.refusals import Refused, Why
 
-CONTENT_RANGE: Final = re.compile(r"bytes[ =]\s*(\d{1,18})\s*-\s*(\d{1,18})(?:\s*/\s*(\d{1,18}|\*))?", re.ASCII)
+CONTENT_RANGE: Final = re.compile(
+    r"(?i)(?:bytes[ =])?\s*(\d{1,18})\s*-\s*(\d{1,18})(?:\s*/\s*(\d{1,18}|\*))?", re.ASCII
+)
 MOST_NAMED: Final = 10  # gaps or overlaps that a message lists
 
 
@@ -31,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class ContentRange:
-    """`bytes a-b/total`; `bytes a-b` and `bytes a-b/*` leave the total open."""
+    """`bytes a-b/total`; `bytes a-b` and `bytes a-b/*` leave the total open. The unit may be missing."""
 
     span: Span
     total: int | None

@@ -118,6 +118,7 @@ def test_each_format_has_its_media_type(program, form):
         ("bytes=-99", 0, 19),
         ("bytes=0-9999999999999999999", 0, 19),
         (" bytes= 7 - 9 ", 7, 9),
+        ("Bytes=7-9", 7, 9),
     ],
 )
 def test_a_range_goes_over_pieces(program, file, ranged, first, last):

@@ -226,6 +226,30 @@ def test_a_checksum_that_is_none_is_a_bad_request(send, batch, told):
     refused(send.put(batch, headers=told), 400, next(iter(told)))
 
 
+@pytest.mark.parametrize("value", ["bytes 0-19/40", "bytes 20-39/40", "bytes 0-19/*", "bytes 0-19"])
+def test_a_part_of_a_file_is_not_taken_for_the_file(send, batch, value):
+    answer = send.put(batch, data=LINES, headers={"Content-Range": value})
+
+    refused(answer, 400, "whole file", "PATCH")
+    assert not kept(batch).files.exists()
+
+
+def test_a_range_that_is_the_whole_file_changes_nothing(send, batch):
+    assert send.put(batch, data=LINES, headers={"Content-Range": "bytes 0-19/20"}).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP, identity", "aws-chunked", "x"])
+def test_a_body_that_was_compressed_on_its_way_is_refused_at_once(send, batch, coding):
+    refused(send.put(batch, headers={"Content-Encoding": coding}), 415, coding, "uncompressed")
+    body = {"datasetId": dataset_of(batch)}
+    refused(send.post(body, **{"Content-Encoding": coding}), 415, coding)
+    assert not kept(batch).files.exists()
+
+
+def test_a_body_may_say_that_it_is_as_it_is(send, batch):
+    assert send.put(batch, headers={"Content-Encoding": "identity"}).status_code == 200
+
+
 def test_a_form_is_not_a_file(send, batch):
     answer = send.put(batch, content_type="multipart/form-data; boundary=x")
 

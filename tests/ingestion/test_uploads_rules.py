@@ -69,6 +69,8 @@ def test_many_gaps_are_told_in_short():
         ("bytes 5-9/10", 5, 9, 10),
         ("bytes=5-9/10", 5, 9, 10),
         (" bytes 5 - 9 / 10 ", 5, 9, 10),
+        ("Bytes 5-9/10", 5, 9, 10),
+        ("5-9/10", 5, 9, 10),
     ],
 )
 def test_a_content_range_is_read_however_clients_write_it(header, first, last, total):

@@ -8,7 +8,7 @@ from typing import Final
 
 from ingestion.api.base import Problem
 
-ONE: Final = re.compile(r"bytes=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")
+ONE: Final = re.compile(r"(?i:bytes)=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")
 
 
 @dataclass(frozen=True)

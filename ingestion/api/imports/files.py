@@ -33,6 +33,7 @@ class BatchFileView(WireView):
     def put(self, request: Request, batch_id: str, dataset_id: str, file_path: str) -> Response:
         """Upload a file of at most 256 MB as it is. A second one of the same path takes the first one's place."""
         _must_be_bytes(request)
+        _must_be_whole(request)
         checksums = Checksums(request.headers)
         place = files.place_for(self.caller, batch_id, dataset_id, file_path)
         body = Body(request._request, limit=settings.UPLOAD_FILE_BYTES, what="A file sent in one request")
@@ -78,6 +79,19 @@ class BatchFileView(WireView):
 def _must_be_bytes(request: Request) -> None:
     if str(request.META.get("CONTENT_TYPE", "")).lower().startswith("multipart/"):
         raise Problem(415, "Send the file's bytes themselves as application/octet-stream, not a form (curl -F).")
+
+
+def _must_be_whole(request: Request) -> None:
+    """A part that was taken for the file would be replaced by the next part."""
+    header = request.headers.get("Content-Range")
+    if header is None:
+        return
+    told = read_content_range(header)
+    if told.span.first or told.total != told.span.size:
+        raise bad_request(
+            f"PUT takes a whole file, and {told.span} is a part of one. Begin the file by POST with "
+            "?action=INITIALIZE, send its chunks by PATCH, and end it by POST with ?action=COMPLETE."
+        )
 
 
 def _range(spans: list[Span]) -> str:
