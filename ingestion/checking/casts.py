@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ingestion.checking.parquetvalues import NUL
 from ingestion.checking.schema import INTEGERS, Place
-from ingestion.checking.values import CLOCK
+from ingestion.checking.values import CLOCK, LEAST_MILLISECONDS
 from ingestion.formats.facts import DATE_LENGTH, DAY, EDGES, FIRST_YEAR, USUAL_LENGTH, USUAL_TIME, WELL_FORMED, ZONE
 
 MILLISECONDS: Final = "-?[0-9]{1,14}"
+STRING: Final = r'"(?:[^"\\]|\\.)*"'
+ODD: Final = r"(?i)nan|inf|,\s*[\]}]"  # outside of strings
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,12 @@ def cast_of(place: Place, v: str) -> Cast | None:
         return Cast(f"{number} BETWEEN {low} AND {high} AND {plain}", f"CAST({number} AS VARCHAR)")
     if place.type == "double":
         number = f"TRY_CAST({v} AS DOUBLE)"
-        return Cast(f"isfinite({number}) AND regexp_full_match({v}, '{WELL_FORMED}')", v)
+        # what is not nothing and becomes zero is beyond what a double holds
+        return Cast(
+            f"isfinite({number}) AND regexp_full_match({v}, '{WELL_FORMED}') "
+            f"AND ({number} <> 0 OR NOT regexp_matches(split_part(lower({v}), 'e', 1), '[1-9]'))",
+            v,
+        )
     if place.type == "boolean":
         return Cast(f"lower({v}) IN ('true', 'false')", f"lower({v})")
     if place.type == "date":
@@ -36,13 +44,21 @@ def cast_of(place: Place, v: str) -> Cast | None:
     if place.type == "date-time":
         return _date_time(v)
     if place.type in ("object", "map", "array"):
-        return Cast(f"json_valid({v}) AND {v}[1] = '{'[' if place.type == 'array' else '{'}'", v)
+        return _document(v, "[" if place.type == "array" else "{")
     return None
+
+
+def _document(v: str, opening: str) -> Cast:
+    """JSON as all warehouses know it: the engine takes NaN and infinities for numbers, and keeps U+0000."""
+    bare = f"regexp_replace({v}, '{STRING}', '0', 'g')"
+    is_odd = f"regexp_matches({bare}, '{ODD}')"
+    clean = f"if(contains({v}, '\\u0000'), regexp_replace({v}, '{NUL}', '\\1', 'g'), {v})"
+    return Cast(f"{v}[1] = '{opening}' AND json_valid({v}) AND NOT {is_odd}", clean)
 
 
 def _date(v: str) -> Cast:
     day = f"strlen({v}) = {DATE_LENGTH} AND {v} >= '{FIRST_YEAR}' AND CAST(TRY_CAST({v} AS DATE) AS VARCHAR) = {v}"
-    is_number = f"regexp_full_match({v}, '{MILLISECONDS}')"
+    is_number = _is_epoch(v)
     return Cast(f"({day}) OR {is_number}", f"CASE WHEN {is_number} THEN strftime({_epoch(v)}, '%Y-%m-%d') ELSE {v} END")
 
 
@@ -52,12 +68,18 @@ def _date_time(v: str) -> Cast:
         f"regexp_full_match({v}, '{DAY}T{CLOCK}(?:\\.[0-9]{{1,9}})?{ZONE}') AND {v} >= '{FIRST_YEAR}' "
         f"AND TRY_CAST(left({v}, {DATE_LENGTH}) AS DATE) IS NOT NULL AND left({v}, {DATE_LENGTH}) NOT IN {EDGES}"
     )
-    is_number = f"regexp_full_match({v}, '{MILLISECONDS}')"
+    is_number = _is_epoch(v)
     short = f"regexp_replace({v}, '(\\.[0-9]{{6}})[0-9]+', '\\1')"
     instant = f"strftime({_epoch(v)}, '%Y-%m-%dT%H:%M:%S.%gZ')"
     usual = f"strlen({v}) = {USUAL_LENGTH} AND {v} >= '{FIRST_YEAR}' AND {USUAL_TIME.replace('(v ', f'({v} ')} = {v}"
     staged = f"CASE WHEN {is_number} THEN {instant} ELSE {short} END"
     return Cast(f"({written}) OR {is_number}", staged, usual)
+
+
+def _is_epoch(v: str) -> str:
+    """Unix milliseconds, of no year before the first."""
+    number = f"TRY_CAST({v} AS BIGINT)"
+    return f"(regexp_full_match({v}, '{MILLISECONDS}') AND {number} >= {LEAST_MILLISECONDS})"
 
 
 def _epoch(v: str) -> str:

@@ -1,6 +1,6 @@
 """The columns of a delimited file: their names, the schema's places for them, and their text as SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion.blueprint.paths import join_path
@@ -58,8 +58,23 @@ def columns_of(request: CheckRequest, source: CsvText) -> Sequence[CsvColumn]:
         raise refuse(codes.TOO_MANY_COLUMNS, name=request.name, came=len(names), expected=request.limits.fields)
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
         raise refuse(codes.DUPLICATE_HEADER, name=request.name, field=shown((twice,)))
+    if schema and len(names) == 1 and (sign := _other_delimiter(names[0], places)):
+        why = f"its header is one column, {shown((names[0],))}, whose names are separated by {sign}"
+        raise refuse(codes.BAD_OPTION, name=request.name, why=why)
     unknown = next((name for name in names if name not in places), None)
     if schema and schema.root.is_sealed and unknown is not None:
         why = f"its column {shown((unknown,))} is not in the dataset's schema, which permits no others"
         raise refuse(codes.BAD_OPTION, name=request.name, why=why)
     return [CsvColumn(f"c{number}", name, places.get(name)) for number, name in enumerate(names)]
+
+
+def _other_delimiter(name: str, places: Mapping[str, Place]) -> str:
+    """What separates the schema's names in a header that looks like a single column; empty where nothing does."""
+    if name in places:
+        return ""
+    words = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+    return next((word for sign, word in words.items() if len(_known(name, sign, places)) > 1), "")
+
+
+def _known(name: str, sign: str, places: Mapping[str, Place]) -> set[str]:
+    return {part.strip(' "') for part in name.split(sign)} & places.keys()

@@ -19,6 +19,7 @@ from ingestion.formats.files import CHUNK
 
 CHARSETS: Final = {"UTF-8": "utf-8", "UTF8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "ISO-8859-1": "latin-1"}
 ENGINE: Final = {"utf-8": "utf-8", "ascii": "utf-8", "latin-1": "latin-1"}
+CONTROLS: Final = bytes(range(0x80, 0xA0))
 SMALLEST_BUFFER: Final = 32 << 20
 LONGEST_HEADER: Final = 4 << 20
 BROKEN: Final = re.compile("[\ud800-\udfff]")  # bytes that are not of the charset
@@ -33,8 +34,10 @@ class CsvText:
         self._delimiter = {"\\t": "\t"}.get(request.csv.delimiter, request.csv.delimiter)
         self._charset = CHARSETS.get(request.csv.charset.upper(), "")
         self._check_options()
-        self.has_mixed_ends = self._has_feeds = False
+        self.has_mixed_ends = self._has_feeds = self._has_controls = False
         self.nul_count = self._scan()
+        if self._has_controls:
+            self._recode()
 
     def header(self) -> list[str]:
         """The names of the columns. Raises FileRefused where there are none."""
@@ -124,11 +127,23 @@ class CsvText:
                 ends += _ends(block, last)
                 last = block[-1:]
                 is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
+                self._has_controls |= self._charset == "latin-1" and len(block.translate(None, CONTROLS)) < len(block)
         if is_blank:
             raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
         self._has_feeds = ends[b"\n"] > 0
         self.has_mixed_ends = ends[b"\r"] > 0 and not (ends[b"\r"] == ends[b"\r\n"] == ends[b"\n"])
         return nul_count
+
+    def _recode(self) -> None:
+        """Write the file anew as UTF-8: the engine refuses the upper controls of ISO-8859-1, which are what quotes and
+        dashes of Windows look like."""
+        target = self._request.folder / "recoded.csv"
+        with self.path.open("rb") as source, target.open("wb") as file:
+            block = source.read(CHUNK).removeprefix(codecs.BOM_UTF8)
+            while block:
+                file.write(block.decode(self._charset).encode())
+                block = source.read(CHUNK)
+        self.path, self._charset = target, "utf-8"
 
     def _dialect(self) -> dict[str, Any]:
         told = self._options

@@ -138,6 +138,60 @@ def test_options_that_cannot_be_are_named(tmp_path: Path, told: dict[str, Any], 
     assert word in report.problem.text
 
 
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"])
+def test_all_signs_of_iso_8859_1_are_taken(tmp_path: Path, ends: bytes) -> None:
+    signs = bytes(range(0x80, 0x100))
+    rows = ends.join([b"id,name", b"1," + signs, b'2,"\x93\xe9"', b"3,x,y", b""])
+
+    report = checked(tmp_path, rows, charset="ISO-8859-1", schema=SCHEMA)
+
+    assert reasons(report) == {"INGEST-1402-400": 1}
+    assert table_of(report).column("name") == [signs.decode("latin-1"), "\x93é"]
+
+
+@pytest.mark.parametrize(
+    ("field", "cell"),
+    [
+        ("price", "1e-400"),
+        ("price", "-0.1e-330"),
+        ("day", "-99999999999999"),
+        ("at", "-62135596800001"),
+        ("tags", "[NaN]"),
+        ("tags", "[-inf]"),
+        ("tags", "[1,]"),
+    ],
+)
+def test_a_value_that_no_warehouse_holds_is_none_of_its_type(tmp_path: Path, field: str, cell: str) -> None:
+    schema = {"type": "object", "properties": {**SCHEMA["properties"], "tags": {"type": "array"}}}  # type: ignore[dict-item]
+    report = checked(tmp_path, f"id;{field}\n1;{cell}\n".encode(), delimiter=";", schema=schema)
+
+    assert report.problem
+    assert report.problem.code == "INGEST-1418-400"
+    assert f"column {field} should be" in report.problem.text
+
+
+def test_json_in_a_cell_loses_its_zero_characters_and_nothing_else(tmp_path: Path) -> None:
+    cell = rb'["a\u0000b","\\u0000","NaN, inf ,]","\u0000\u0000"]'
+    schema = {"type": "object", "properties": {"tags": {"type": "array"}}}
+
+    table = table_of(
+        checked(tmp_path, b"id;tags\n1;'" + cell + b"'\n", delimiter=";", quote="'", escape="'", schema=schema)
+    )
+
+    assert table.only("tags") == r'["ab","\\u0000","NaN, inf ,]",""]'
+
+
+@pytest.mark.parametrize(
+    ("header", "word"),
+    [(b"id;name", "semicolons"), (b'"id"\t"name"', "tabs"), (b"id|price|more", "bars")],
+)
+def test_an_undeclared_delimiter_is_named(tmp_path: Path, header: bytes, word: str) -> None:
+    problem = checked(tmp_path, header + b"\n1\n", schema=SCHEMA).problem
+
+    assert problem
+    assert (problem.code, word in problem.text) == ("INGEST-1426-400", True)
+
+
 def test_bytes_beyond_the_charset_are_told(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
 
