@@ -1,5 +1,6 @@
 """Single lines into judged records: the slow and sure way, of which tiny files and flagged records go."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +15,18 @@ from ingestion.formats.decode import DEEPEST, Decoder, Unreadable
 
 WHYS: Final = {
     "bad_json": "it is no valid JSON",
+    "part": "it is a part of one. A record must be one line; for an array over several lines, create the batch with "
+    "isMultiLineJson",
     "not_an_object": "it is no JSON object",
     "too_deep": "it is nested too deep",
     "not_utf8": "it is no UTF-8 text",
     "too_long": "it is longer than one record may be",
 }
+
+
+# The lines of JSON that is written over several: of brackets alone, or a value, and often a comma, of what goes on.
+PART: Final = re.compile(rb'[\[{}\]]+\s*,?|"(?:[^"\\]|\\.)*+"\s*:.*|\{.*\}\s*,', re.DOTALL)
+LONGEST_PART: Final = 10_000
 
 
 class StrictDecoder(Decoder):
@@ -59,7 +67,7 @@ class Reader:
         self.schema: Schema | None = compile_checked(request.schema) if request.schema is not None else None
         self.decoder = StrictDecoder()
         self.judge = Judge(self.schema, request.key, most_fields=request.limits.fields)
-        self._problems = problems
+        self._problems, self._multi_line = problems, request.multi_line
         self._nesting = min(request.limits.nesting, DEEPEST - 1)
 
     def one(self, line: bytes, position: int) -> Good | None:
@@ -81,12 +89,17 @@ class Reader:
         if reason == "nan":
             self._problems.reject(position, [fault(codes.NOT_FINITE)], raw=raw)
         else:
-            self._problems.unreadable(position, WHYS[reason], raw=raw)
+            is_part = reason == "bad_json" and not self._multi_line and _is_part(raw)
+            self._problems.unreadable(position, WHYS["part" if is_part else reason], raw=raw)
 
     def _measure(self, line: bytes, record: Any) -> None:
         """A record with few brackets cannot be deep."""
         if line.count(b"[") + line.count(b"{") > self._nesting and depth_of(record, self._nesting) > self._nesting:
             raise Unreadable("too_deep")
+
+
+def _is_part(line: bytes) -> bool:
+    return len(line) < LONGEST_PART and PART.fullmatch(line.strip()) is not None
 
 
 def depth_of(value: Any, most: int) -> int:

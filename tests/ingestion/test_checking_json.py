@@ -213,6 +213,27 @@ def test_an_array_that_is_cut_short_refuses_the_file(tmp_path: Path) -> None:
     assert "cut short" in report.problem.text
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{\n  "id": 1,\n  "name": "a"\n}\n',
+        b'[\n  {"id": 1},\n  {"id": 2},\n]\n',
+        b'[\n  {\n    "id": 1\n  }\n]\n',
+    ],
+)
+def test_json_over_several_lines_that_was_not_declared_says_what_to_declare(tmp_path: Path, data: bytes) -> None:
+    report = checked_bytes(tmp_path, data)
+
+    assert report.bad == report.read > 0
+    assert ["isMultiLineJson" in error.text for error in report.errors] == [True]
+
+
+def test_a_line_that_is_cut_short_is_not_taken_for_a_part_of_several(tmp_path: Path) -> None:
+    report = checked_bytes(tmp_path, b'{"id": 1, "name": "a\n{"id": 1]\n')
+
+    assert [error.text for error in report.errors] == ["The record cannot be read: it is no valid JSON."]
+
+
 def test_one_object_is_one_record_of_a_multi_line_file(tmp_path: Path) -> None:
     assert checked_bytes(tmp_path, b'{\n"a": 1\n}\n', multi_line=True).read == 1
 
