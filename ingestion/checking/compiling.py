@@ -126,15 +126,15 @@ class _Compiler:
                     "a schema for further fields beside named ones is not supported: use true or false",
                 )
             )
-        if kind == "array" and "items" in node:
+        if kind in ("array", ANY) and "items" in node:
             items = self.place(node["items"], (*path[:-1], f"{path[-1]}[]") if path else path, f"{at}/items", depth + 1)
         return Place(
             path=path,
             type=kind,
             constraints=self._constraints(node, kind, at),
             fields=fields,
-            required=frozenset(node.get("required", ())) if kind in ("object", ANY) else frozenset(),
-            is_sealed=extra is False and kind == "object",
+            required=frozenset(node.get("required", ())) if kind in ("object", "map", ANY) else frozenset(),
+            is_sealed=extra is False and kind in ("object", ANY),
             items=items,
             allowed=allowed,
         )
@@ -170,7 +170,7 @@ class _Compiler:
     def _constraints(self, node: Mapping[str, Any], kind: str, at: str) -> Constraints:
         made: dict[str, Any] = {}
         if "enum" in node or "const" in node:
-            made["enum"] = tuple(node["enum"] if "enum" in node else [node["const"]])
+            made["enum"] = _choices(node)
         if kind in ("string", ANY):
             made |= {"format": node.get("format", ""), "pattern": self._pattern(node.get("pattern", ""), at)}
         if kind in ("string", ANY, "date", "date-time"):
@@ -187,6 +187,15 @@ class _Compiler:
         except PatternProblem as problem:
             self.problems.append((f"{at}/pattern", f"the pattern cannot be used: {problem}"))
         return pattern
+
+
+def _choices(node: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of enum, const, or those that both allow."""
+    if "const" not in node:
+        return tuple(node["enum"])
+    only = node["const"]
+    choices = node.get("enum", [only])
+    return tuple(x for x in choices if x == only and isinstance(x, bool) == isinstance(only, bool))
 
 
 def _range(node: Mapping[str, Any]) -> dict[str, Decimal]:

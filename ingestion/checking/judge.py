@@ -78,6 +78,8 @@ class Judge:
         known, path, is_sealed = set(fields), place.path, place.is_sealed
 
         def weigh(record: Any, faults: Faults) -> Any:
+            if not isinstance(record, dict):
+                return record
             for key in required:
                 if record.get(key) is None:
                     faults.append(fault(codes.REQUIRED, field=shown((*path, key))))
@@ -102,13 +104,13 @@ class Judge:
         return self._typed(place, converter(place.type), inner, checks)
 
     def _inner(self, place: Place) -> Weigh | None:
-        if place.type == "array" and place.items:
-            return _each(self._place(place.items))
-        if place.type == "map" and place.items:
-            return _each_value(self._place(place.items))
-        if place.type == "object" or place.fields:
-            return self._object(place)
-        return None
+        """What is within a value: each part is for the kind of value that has it."""
+        items = self._place(place.items) if place.items else None
+        found = [_each(items)] if items and place.type in ("array", ANY) else []
+        found += [_each_value(items)] if items and place.type == "map" else []
+        if place.type == "object" or place.fields or place.required or place.is_sealed:
+            found.append(self._object(place))
+        return _all_of(found) if found else None
 
     def _typed(self, place: Place, convert: Convert, inner: Weigh | None, checks: list[Weigh]) -> Weigh:
         field = shown(place.path)
@@ -148,7 +150,7 @@ def _any(place: Place, inner: Weigh | None, checks: list[Weigh]) -> Weigh:
             came = f"a value of type {kind_of(value)}"
             faults.append(fault(codes.NO_CONVERSION, field=field, expected=expected, came=came))
             return value
-        if inner and isinstance(value, dict):
+        if inner:
             value = inner(value, faults)
         for check in checks:
             check(value, faults)
@@ -162,8 +164,19 @@ def _json_kind(value: Any) -> str:
     return "number" if kind in ("integer", "double") else kind
 
 
+def _all_of(found: Sequence[Weigh]) -> Weigh:
+    def all_of(value: Any, faults: Faults) -> Any:
+        for weigh in found:
+            value = weigh(value, faults)
+        return value
+
+    return found[0] if len(found) == 1 else all_of
+
+
 def _each(weigh: Weigh) -> Weigh:
     def all_of(values: Any, faults: Faults) -> Any:
+        if not isinstance(values, list):
+            return values
         for number, value in enumerate(values):
             if value is not None:
                 values[number] = weigh(value, faults)

@@ -113,6 +113,40 @@ def test_fields_beyond_the_schema_pass_unless_it_is_sealed(tmp_path: Path) -> No
     assert (sealed.bad, reasons(sealed)) == (1, {"INGEST-1509-400": 1})
 
 
+@pytest.mark.parametrize(
+    ("place", "good", "bad"),
+    [
+        ({"enum": ["x", "y"], "const": "x"}, "x", "y"),
+        ({"allOf": [{"enum": [1, True]}, {"const": True}]}, True, 1),
+        ({"type": ["array", "string"], "items": {"type": "integer"}}, "q", ["q"]),
+        ({"type": ["array", "string"], "items": {"type": "integer"}}, [1], [{}]),
+        ({"type": ["object", "string"], "required": ["k"]}, {"k": 1}, {"z": 1}),
+        ({"required": ["k"]}, 5, {"z": 1}),
+        (
+            {"type": ["object", "string"], "properties": {"k": {}}, "additionalProperties": False},
+            {"k": 1},
+            {"k": 1, "z": 1},
+        ),
+        ({"type": "object", "required": ["k"], "additionalProperties": {"type": "integer"}}, {"k": 1}, {"z": 1}),
+    ],
+)
+def test_what_a_schema_says_of_one_kind_of_value_holds_beside_others(
+    tmp_path: Path, place: Any, good: Any, bad: Any
+) -> None:
+    schema = {"type": "object", "properties": {"a": place}}
+
+    report = checked(tmp_path, [{"a": good}, {"a": bad}, {"a": good}], schema=schema)
+
+    assert (report.bad, [error.rows for error in report.errors]) == (1, [("1",)])
+
+
+def test_a_schema_that_permits_no_further_fields_needs_no_type_for_that(tmp_path: Path) -> None:
+    schema = {"properties": {"a": {}}, "additionalProperties": False}
+
+    assert checked(tmp_path, [{"a": 1}, {"b": 1}], schema=schema).bad == 1
+    assert checked(tmp_path, [{"b": 1}, {"c": None}], schema={"additionalProperties": False}).bad == 1
+
+
 def test_a_map_stays_one_column(tmp_path: Path) -> None:
     report = checked(
         tmp_path, [{"id": 1, "labels": {"x": "1", "y": "2"}}, {"id": 2, "labels": {"z": 5}}], schema=SCHEMA
