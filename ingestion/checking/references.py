@@ -1,9 +1,12 @@
 """One node of a schema with its references followed and its `allOf` merged: a plain mapping of keywords. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
+PLACE: Final = re.compile("0|[1-9][0-9]{0,8}")  # in a list
 LONGEST_CHAIN: Final = 40
 MOST_STEPS: Final = 50_000  # of one schema: parts that refer to each other twice double with every step
 TIGHTER: Final = {
@@ -56,15 +59,24 @@ def _nullable(node: Mapping[str, Any], word: str) -> list[Any]:
 
 
 def _lookup(reference: Any, document: Mapping[str, Any]) -> Any:
-    if not isinstance(reference, str) or not reference.startswith("#"):
+    """What a JSON Pointer in a fragment leads to."""
+    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
         raise Unresolved("references must lead to a place within the schema (#/…)")
     found: Any = document
     for step in reference.removeprefix("#").split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or key not in found:
-            raise Unresolved("a reference leads nowhere")
-        found = found[key]
+        found = _inner(found, step)
     return found
+
+
+def _inner(found: Any, step: str) -> Any:
+    """Percent signs are of the fragment; where somebody forgot to write them so, they are of the name."""
+    for spelling in (step, unquote(step)):
+        key = spelling.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, Mapping) and key in found:
+            return found[key]
+        if isinstance(found, list) and PLACE.fullmatch(key) and int(key) < len(found):
+            return found[int(key)]
+    raise Unresolved("a reference leads nowhere")
 
 
 def _merged(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,27 @@ def test_references_and_all_of_become_one() -> None:
     assert set(root.fields) == {"id", "name"}
 
 
+@pytest.mark.parametrize(
+    "reference", ["#/allOf/0/properties/a", "#/$defs/a%20b", "#/$defs/a b", "#/$defs/x~1y", "#/$defs/50%"]
+)
+def test_a_reference_may_lead_through_lists_and_percent_signs(reference: str) -> None:
+    whole = {"type": "integer"}
+    schema = {
+        "$defs": {"a b": whole, "x/y": whole, "50%": whole},
+        "allOf": [{"properties": {"a": whole}}],
+        "properties": {"z": {"$ref": reference}},
+    }
+
+    assert types_of(schema)["z"] == "integer"
+
+
+@pytest.mark.parametrize("reference", ["#a", "#/allOf/1", "#/allOf/-1", "#/allOf/x", "other.json#/a"])
+def test_a_reference_to_nothing_is_told_where_it_stands(reference: str) -> None:
+    problems = problems_of({"$defs": {"a": {"$anchor": "a"}}, "allOf": [{}], "properties": {"z": {"$ref": reference}}})
+
+    assert list(problems) == ["/properties/z"]
+
+
 def test_or_null_is_understood() -> None:
     field = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
