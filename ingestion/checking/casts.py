@@ -9,6 +9,7 @@ from ingestion.checking.values import CLOCK, LEAST_MILLISECONDS
 from ingestion.formats.facts import DATE_LENGTH, DAY, EDGES, FIRST_YEAR, USUAL_LENGTH, USUAL_TIME, WELL_FORMED, ZONE
 
 MILLISECONDS: Final = "-?[0-9]{1,14}"
+FIRST_SPELLED, LAST_SPELLED = "19000101", "21001231"
 STRING: Final = r'"(?:[^"\\]|\\.)*"'
 ODD: Final = r"(?i)nan|inf|,\s*[\]}]"  # outside of strings
 
@@ -77,9 +78,10 @@ def _date_time(v: str) -> Cast:
 
 
 def _is_epoch(v: str) -> str:
-    """Unix milliseconds, of no year before the first."""
+    """Unix milliseconds, of no year before the first. Digits that spell a day would all be the first of January 1970."""
     number = f"TRY_CAST({v} AS BIGINT)"
-    return f"(regexp_full_match({v}, '{MILLISECONDS}') AND {number} >= {LEAST_MILLISECONDS})"
+    spells_day = f"({v} BETWEEN '{FIRST_SPELLED}' AND '{LAST_SPELLED}' AND strlen({v}) = {len(FIRST_SPELLED)})"
+    return f"(regexp_full_match({v}, '{MILLISECONDS}') AND {number} >= {LEAST_MILLISECONDS} AND NOT {spells_day})"
 
 
 def _epoch(v: str) -> str:

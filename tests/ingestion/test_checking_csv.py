@@ -63,6 +63,16 @@ def test_a_failing_cast_fails_the_file_and_says_where(tmp_path: Path, cell: byte
     assert not report.parts
 
 
+@pytest.mark.parametrize("column", ["day", "at"])
+def test_digits_that_spell_a_day_are_not_taken_for_milliseconds_of_1970(tmp_path: Path, column: str) -> None:
+    report = checked(tmp_path, f"id,{column}\n1,20240131\n".encode(), schema=SCHEMA)
+
+    assert report.problem
+    assert report.problem.code == "INGEST-1418-400"
+    near = checked(tmp_path, f"id,{column}\n1,18991231\n2,1706659200000\n".encode(), schema=SCHEMA)
+    assert not near.problem
+
+
 def test_ragged_rows_are_turned_down_and_the_rest_loads(tmp_path: Path) -> None:
     report = checked(tmp_path, b'a,b\n1,2\n3\n4,5,6\n7,"x\ny"\n8,9\n')
 
