@@ -40,7 +40,7 @@ class Mode(StrEnum):
     REPLACE = "replace"  # a new generation holds only this load's rows
     MERGE = "merge"  # by key: rows with the same key are superseded
     APPEND = "append"
-    WINDOW = "window"  # live rows whose cursor is at or after the window's start are superseded
+    WINDOW = "window"  # live rows of the window are superseded; see `windows`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ class Effect:
     inserted: int
     updated: int
     deleted: int  # live rows that are gone: replaced, or in the window
-    superseded: int  # rows of this load that a later row of the same key in this load replaced
+    superseded: int  # rows of this load that a later row of it with the same key replaced, or that were live already
     live: int  # rows live after it
     withdrawn: int = 0  # live rows that were set aside, because this load takes their place
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ingestion.warehouse import books, fencing, withdrawing
+from ingestion.warehouse import books, fencing, windows, withdrawing
 from ingestion.warehouse.agreeing import agree, conform
 from ingestion.warehouse.base import (
     CountMismatch,
@@ -23,6 +23,7 @@ from ingestion.warehouse.base import (
 from ingestion.warehouse.books import Generation, Live, Session
 from ingestion.warehouse.engine import Engine, S
 from ingestion.warehouse.sql import LINEAGE, LOAD, PART, Dialect, Shape, names, quote, same_key, stored
+from ingestion.warehouse.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Ready:
     carried: int = 0  # live rows that were copied into the staged table
     updated: int = 0  # staged rows whose key is live
     gone: tuple[Span, ...] = ()  # batches to be set aside in the same transaction
+    window: Window | None = None
 
     @property
     def rows(self) -> int:
@@ -75,7 +77,10 @@ def _prepare(engine: Engine[S], session: S, change: TableChange) -> Ready:
     before = books.live(session, change.target.dataset)
     live = books.generation(session, before.generation) if change.mode is not Mode.REPLACE else None
     gone = _ready_to_withdraw(engine, session, change, before)
-    ready = Ready(change=change, staged=staged, shape=shape, before=before, into=live, gone=gone)
+    window = windows.window_of(session, change, staged, shape) if live else None
+    if live and window:
+        staged = windows.leave_out_known(engine, session, staged, live, shape, window)
+    ready = Ready(change=change, staged=staged, shape=shape, before=before, into=live, gone=gone, window=window)
     if live and engine.fits(session, live, shape):
         return _ready_to_insert(engine, session, ready, live)
     return _ready_to_switch(engine, session, ready, live)
@@ -197,10 +202,9 @@ def _superseded_rows(ready: Ready, alias: str, dialect: Dialect) -> list[_Rows]:
         if change.parent:
             sources.append(_staged_parents(ready, alias, dialect.types["text"]))
         return [_Rows(condition=f"EXISTS ({source})", negated=f"NOT EXISTS ({source})") for source in sources]
-    if change.mode is Mode.WINDOW and change.window:
-        column, start = change.window
-        within = f"{alias}.{quote(column)} >= CAST(? AS {ready.shape[column]})"
-        return [_Rows(condition=within, negated=f"({within}) IS NOT TRUE", values=(start,))]
+    if ready.window:
+        within = ready.window.within(f"{alias}.")
+        return [_Rows(condition=within, negated=f"({within}) IS NOT TRUE", values=(ready.window.start,))]
     return []
 
 

@@ -3,10 +3,11 @@
 from ingestion import loading
 from ingestion.models import Batch
 from ingestion.states import BatchStatus
-from ingestion.warehouse.base import Published
+from ingestion.warehouse.base import Mode, Published
+from runs import journal
 from runs.lifecycle import ending
 from runs.lifecycle.working import Claim
-from runs.models import Run
+from runs.models import Level, Run
 from runs.pulse import Pulse
 from runs.stages.bookmarks import bookmark, later
 from runs.stages.telling import tell_published
@@ -20,7 +21,26 @@ def complete_ingestion(claim: Claim, pulse: Pulse) -> None:
     claim.log.info("publish", f"Publishing {len(batches):,} {'table' if len(batches) == 1 else 'tables'} at once")
     answer = loading.publish(claim.run.load, batches, token=claim.token, facts=_facts(claim.run))
     tell_published(claim.log, answer, batches)
+    _warn_of_known_records(claim, answer, batches)
     settle_published(claim, answer)
+
+
+def _warn_of_known_records(claim: Claim, answer: Published, batches: list[Batch]) -> None:
+    """Where a source sends more than it was asked for, and no key tells its records apart."""
+    windows = {batch.dataset_id: batch.dataset.name for batch in batches if batch.mode == Mode.WINDOW}
+    for effect in () if answer.already else answer.effects:
+        if effect.superseded and effect.dataset in windows:
+            journal.say(
+                claim.run,
+                Level.WARNING,
+                f"Records of “{windows[effect.dataset]}” lie before what was asked for, or have no cursor. They are "
+                "live already, unchanged, and were left out.",
+                code="sent_again",
+                task=claim.task,
+                count=effect.superseded,
+                advice="Give the endpoint a `key` in the manifest. If it happens in every run, check its `cursor`: "
+                "the source seems to take no notice of the parameter.",
+            )
 
 
 def settle_published(claim: Claim, answer: Published) -> bool:

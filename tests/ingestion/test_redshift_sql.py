@@ -49,7 +49,8 @@ def merge(warehouse: Warehouse, _: Path) -> None:
 def append_and_window(warehouse: Warehouse, _: Path) -> None:
     day = columns(id="integer", day="date")
     Load(2, [(1, Bare("2026-01-01"))], day, Mode.APPEND, PLAIN).run(warehouse)
-    Load(3, [(2, Bare("2026-01-02"))], day, Mode.WINDOW, PLAIN, window=("day", "2026-01-02")).run(warehouse)
+    both = [(1, Bare("2026-01-01")), (2, Bare("2026-01-02"))]
+    Load(3, both, day, Mode.WINDOW, PLAIN, window=("day", "2026-01-02")).run(warehouse)
 
 
 def columns_added_and_widened(warehouse: Warehouse, _: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_window_that_widens_keeps_what_lies_before_it(warehouse: Warehouse):
 
     Load(
         2,
-        [(3, Bare("2026-01-02T12:00:00Z"))],
+        [(3, Bare("2026-01-02T00:00:00Z"))],
         columns(id="integer", t="timestamp"),
         Mode.WINDOW,
         PLAIN,

@@ -3,6 +3,8 @@
 import threading
 from dataclasses import replace
 
+import pytest
+
 from ingestion.warehouse.base import (
     Effect,
     Mode,
@@ -107,6 +109,40 @@ def test_a_window_replaces_what_lies_at_or_after_its_start(warehouse: Warehouse)
 
     assert [row[0] for row in live(warehouse, "id, day")] == [1, 4, 5]
     assert effect(published) == (1, 0, 2, 0, 3)
+
+
+def test_what_lies_at_the_very_start_of_a_window_stays_where_nothing_was_sent_for_it(warehouse: Warehouse):
+    dated = columns(id="integer", day="date")
+    Load(1, [(1, Bare("2026-01-01")), (2, Bare("2026-01-02")), (3, Bare("2026-01-03"))], dated, target=PLAIN).run(
+        warehouse
+    )
+
+    later = Load(2, [(4, Bare("2026-01-03"))], dated, Mode.WINDOW, PLAIN, window=("day", "2026-01-02")).run(warehouse)
+    nothing = Load(3, [], dated, Mode.WINDOW, PLAIN, window=("day", "2026-01-03")).run(warehouse)
+
+    assert [row[0] for row in live(warehouse, "id, day")] == [1, 2, 4]
+    assert (effect(later), effect(nothing)) == ((1, 0, 1, 0, 3), (0, 0, 0, 0, 3))
+
+
+@pytest.mark.parametrize("wider", [False, True], ids=["same columns", "a column of another type"])
+def test_rows_before_a_window_that_are_live_already_do_not_stand_there_twice(warehouse: Warehouse, wider: bool):
+    layout = columns(day="date", n="integer", name="text", more="json")
+    known = [
+        (Bare("2026-01-01"), 1, "", None),
+        (Bare("2026-01-01"), 1, None, '{"a": [1]}'),
+        (None, None, "x", "[]"),
+        (Bare("2026-01-02"), 2, "kept", None),
+    ]
+    Load(1, known, layout, target=PLAIN).run(warehouse)
+    fresh = [(Bare("2026-01-01"), 1, "new", None), (None, 7, "x", "[]"), (Bare("2026-01-03"), 3, None, None)]
+    if wider:
+        layout = columns(day="date", n="numeric(38,2)", name="text", more="json")
+        fresh = [*fresh, (Bare("2026-01-03"), Bare("3.25"), "y", None)]
+
+    published = Load(2, [*known, *fresh], layout, Mode.WINDOW, PLAIN, window=("day", "2026-01-02")).run(warehouse)
+
+    assert len(live(warehouse, "day, n")) == len(known) + len(fresh)
+    assert effect(published) == (1 + len(fresh), 0, 1, 3, len(known) + len(fresh))
 
 
 def test_of_rows_with_one_key_the_last_by_order_stays(warehouse: Warehouse):
