@@ -94,7 +94,7 @@ class Selector:
         msgspec.json.decode(text, type=Raw)
         facts = {path: _value(_at(text, path)) for path in self._facts}
         value = _at(text, self._records)
-        if value is None:
+        if value is None or not _may_hold_records(value):
             return _Raw(None, facts, _keys(text))
         return _Raw(_as_list(value), facts)
 
@@ -160,6 +160,11 @@ def _at(text: bytes, path: Path) -> bytes | None:
             return None
         current = bytes(found)
     return current.strip()
+
+
+def _may_hold_records(value: bytes) -> bool:
+    """A list, a single record, or null; text, a number or a boolean in their place is an answer of another kind."""
+    return value[:1] in (b"[", b"{") or value == b"null"
 
 
 def _as_list(value: bytes) -> list[Raw]:

@@ -3,9 +3,11 @@
 from connectors.engines import open_revision
 from connectors.protocol import Table
 from ingestion import consolidation, lifecycle
+from ingestion.errors import DataFault
 from ingestion.loading import target_label
 from ingestion.models import Batch
 from ingestion.states import BatchStatus
+from ingestion.warehouse.base import Mode
 from runs import journal, planning
 from runs.lifecycle.working import Claim, Outcome
 from runs.models import Level, Run
@@ -24,6 +26,7 @@ def agree_on_blueprints(claim: Claim, pulse: Pulse) -> Outcome:
         if name in broken:
             _leave_out(claim, batch)
             continue
+        _refuse_to_empty(batch)
         agreed = consolidation.agree_on_blueprint(batch, declared=tables[name].types if name in tables else {})
         lifecycle.complete(batch.pk, actor=claim.actor)
         changes = shown[batch.dataset.name] = [change.to_json() for change in agreed.changes]
@@ -49,6 +52,18 @@ def _tables(run: Run) -> tuple[dict[str, Table], set[str]]:
     tables = {table.name: table for endpoint in endpoints for table in endpoint.tables}
     broken = {table.name for endpoint in endpoints if endpoint.name in failed for table in endpoint.tables}
     return tables, broken
+
+
+def _refuse_to_empty(batch: Batch) -> None:
+    """A source whose every record is turned down has changed, or was never understood: that is no empty table."""
+    if batch.mode != Mode.REPLACE or batch.parent or not batch.extracted_count:
+        return
+    if batch.rejected_count == batch.extracted_count:
+        raise DataFault(
+            f"None of the {batch.extracted_count:,} records of “{batch.dataset.name}” could be taken: the warnings of its "
+            "extraction say why.",
+            advice="Look at ten records of the source, and check `key` and `records` of the endpoint in the manifest.",
+        )
 
 
 def _leave_out(claim: Claim, batch: Batch) -> None:
