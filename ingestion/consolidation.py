@@ -45,10 +45,17 @@ def agree_on_blueprint(batch: Batch, *, declared: Mapping[str, str]) -> Agreed:
         policy=batch.dataset.schema_policy,
         declared=declared,
     )
+    if agreement.too_wide:
+        raise SchemaFault(
+            f"The columns of {batch.dataset} are too many: {agreement.problems[0]}.",
+            advice="Change the endpoint's `depth` in the manifest, or set the source's schema policy to leave new "
+            "columns out; then retry.",
+        )
     if agreement.problems:
         raise SchemaFault(
             f"The columns of {batch.dataset} changed, and its schema policy does not allow it: "
-            + "; ".join(agreement.problems[:5]),
+            + "; ".join(agreement.problems[:5])
+            + ".",
             advice="Look at the change; then set the source's schema policy to take changes in, and retry.",
         )
     batch.blueprint = agreement.blueprint.to_json()

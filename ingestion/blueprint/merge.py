@@ -14,11 +14,13 @@ MOST_COLUMNS: Final = 1500  # Postgres and Redshift stop at 1,600; a live table 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The blueprint after a load. `problems` are sentences for people; with any of them the load must not go on."""
+    """The blueprint after a load. `problems` are sentences for people; with any of them the load must not go on.
+    `too_wide` says that they are about the number of columns, which no policy allows."""
 
     blueprint: Blueprint
     changes: tuple[Change, ...] = ()
     problems: tuple[str, ...] = ()
+    too_wide: bool = False
 
 
 @dataclass
@@ -153,4 +155,4 @@ def _within_limit(blueprint: Blueprint, changes: Sequence[Change]) -> Agreement:
         f"the table would have {count:,} columns, and a warehouse takes no more than {MOST_COLUMNS:,} of ours: "
         "set a smaller depth for this endpoint, so that nested objects stay JSON"
     )
-    return Agreement(blueprint, tuple(changes), (problem,))
+    return Agreement(blueprint, tuple(changes), (problem,), too_wide=True)

@@ -16,7 +16,7 @@ LONGEST: Final = 63  # bytes; Postgres cuts beyond it in silence
 TAIL: Final = 6
 UNSAFE: Final = re.compile(r"[^a-z0-9_]")
 
-# Reserved in Postgres, Redshift or DuckDB, and the columns that every live table has of its own.
+# Reserved in Postgres, Redshift or DuckDB, the columns that their tables have unseen, and those that ours have.
 RESERVED: Final = frozenset(
     """
     aes128 aes256 all allowoverwrite analyse analyze and any array as asc asymmetric at_ authorization az64 backup
@@ -31,7 +31,7 @@ RESERVED: Final = frozenset(
     qualify raw readratio recover references rejectlog resort respect restore returning right select session_user
     show similar snapshot some summarize symmetric sysdate system system_user table tablesample tag tdes text255
     text32k then timestamp to top trailing true truncatecolumns union unique unpivot user using variadic verbose
-    wallet when where window with without _load_id _generation
+    wallet when where window with without _load_id _generation _staged_row cmax cmin ctid rowid tableoid xmax xmin
     """.split()  # noqa: SIM905 - a list of a hundred literals says no more
 ) | frozenset(OURS)
 

@@ -78,6 +78,12 @@ def fault(error: psycopg.Error, place: Place, doing: str) -> IngestionError:
         return WarehouseUnavailable(f"The warehouse broke off {where}: {reason}.", advice=WAIT, detail=_text(error))
     if state == "2BP01":
         return _in_the_way(error, where)
+    if state == "54000" and "index row" in _primary(error):
+        return LoadFault(
+            f"A value of the key is longer than Postgres can look up (about 2,700 bytes), {where}.",
+            advice="Choose another `key` for this endpoint in the manifest: one of short fields.",
+            detail=_text(error),
+        )
     return LoadFault(
         f"The warehouse could not take the data {where}.",
         advice="Show the technical detail to whoever looks after this source.",

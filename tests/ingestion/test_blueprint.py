@@ -101,6 +101,12 @@ def test_plain_names_stay_plain_and_odd_ones_get_a_stable_tail() -> None:
     assert names["\\_part"] not in OURS
 
 
+def test_columns_that_tables_have_unseen_are_no_ones_names() -> None:
+    unseen = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "rowid", "_staged_row"]
+
+    assert not set(assign(unseen).values()) & set(unseen)
+
+
 def test_tables_are_named_alike() -> None:
     assert fold("Survey Responses") == "survey_responses"
     assert fold("user") != "user"

@@ -1,6 +1,7 @@
 """What only Postgres has: grants, dependent views, locks, refused users, broken connections, an older release."""
 
 import gzip
+import hashlib
 import threading
 import time
 from pathlib import Path
@@ -45,6 +46,19 @@ def grants(dsn: str) -> list[tuple[object, ...]]:
             "SELECT table_name, grantee, privilege_type, is_grantable FROM information_schema.table_privileges "
             "WHERE table_schema = 'live' AND grantee <> 'headgate' ORDER BY 1, 2, 3"
         ).fetchall()
+
+
+def test_a_key_too_long_to_be_looked_up_is_said_to_be_so(postgres_database: str):
+    digits = "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(200))
+
+    warehouse = open_warehouse(postgres_database)
+
+    with pytest.raises(LoadFault, match=r"key is longer than Postgres can look up.*while") as caught:
+        Load(1, [(digits, "long")], columns(id="text", name="text")).run(warehouse)
+
+    warehouse.close()
+    assert "`key`" in caught.value.advice
+    assert digits[:20] not in caught.value.message
 
 
 def test_grants_views_comments_and_options_outlive_a_change_of_type(
