@@ -60,8 +60,8 @@ def _refuse_to_empty(batch: Batch) -> None:
         return
     if batch.rejected_count == batch.extracted_count:
         raise DataFault(
-            f"None of the {batch.extracted_count:,} records of “{batch.dataset.name}” could be taken: the warnings of its "
-            "extraction say why.",
+            f"None of the {batch.extracted_count:,} records of “{batch.dataset.name}” could be taken: the warnings "
+            "of its extraction say why.",
             advice="Look at ten records of the source, and check `key` and `records` of the endpoint in the manifest.",
         )
 

@@ -1,4 +1,4 @@
-"""Answers that are JSON, and not what the manifest led to expect: what becomes of the live table, and what people read."""
+"""Answers that are JSON, and not what the manifest led to expect: what becomes of the table, and what people read."""
 
 import pytest
 
