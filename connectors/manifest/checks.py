@@ -1,7 +1,7 @@
 """What must hold across a manifest: names apart, parents that exist, placeholders that can be filled."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connectors.manifest import placeholders
@@ -21,6 +21,7 @@ def cross_check(manifest: Manifest) -> list[Problem]:
         problems += _placeholders(at, manifest, endpoint)
         problems += _incremental(at, endpoint)
         problems += _children(at, endpoint)
+        problems += _bodies(at, endpoint)
     return problems
 
 
@@ -116,3 +117,28 @@ def _incremental(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:
 def _children(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:
     if endpoint.tables and not endpoint.key:
         yield Problem(f"{at}.key", "is missing: child tables need the key of their parent")
+
+
+def _bodies(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:
+    """What is put into a body needs one, with room at its place."""
+    paging, cursor = endpoint.pagination, endpoint.cursor
+    put = [(f"{at}.pagination", name) for name in (paging.param, paging.size_param) if name and paging.into == "body"]
+    if cursor is not None and cursor.param and cursor.into == "body":
+        put.append((f"{at}.cursor", cursor.param))
+    for place, name in put:
+        if endpoint.method != "POST":
+            yield Problem(f"{place}.into", "only a POST has a body: set `method: POST` for the endpoint")
+        elif not _has_room(endpoint.body, name.split(".")):
+            yield Problem(
+                f"{place}.into", f'there is no room for "{name}" in `body`: what leads to it must be a mapping'
+            )
+
+
+def _has_room(body: Any, keys: list[str]) -> bool:
+    """Can a value be set there? What is missing on the way is made."""
+    place = {} if body is None else body
+    for key in keys[:-1]:
+        if not isinstance(place, Mapping):
+            return False
+        place = place.get(key, {})
+    return isinstance(place, Mapping)

@@ -31,9 +31,10 @@ class Got:
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """What a token adds to a request: parameters, or a link in place of path and parameters."""
+    """What a token adds to a request: parameters, or a link in place of path and parameters. In a JSON body a number
+    is one, and text stays text however it looks."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str | int] = field(default_factory=dict)
     link: str = ""
 
 
@@ -52,7 +53,7 @@ class Pager:
 
     def address(self, token: Token) -> Address:
         """What to ask for, to get the page of this token."""
-        return Address(values={} if token is None else {self.spec.param: str(token)} | self._size())
+        return Address(values={} if token is None else {self.spec.param: token} | self._size())
 
     def after(self, token: Token, got: Got) -> Token:
         """The token of the page after this one; None after the last. Raises SourceError when pages go in a circle."""
@@ -71,8 +72,8 @@ class Pager:
     def _next(self, token: Token, got: Got) -> Token:
         raise NotImplementedError
 
-    def _size(self) -> dict[str, str]:
-        return {self.spec.size_param: str(self.spec.size)} if self.spec.size and self.spec.size_param else {}
+    def _size(self) -> dict[str, str | int]:
+        return {self.spec.size_param: self.spec.size} if self.spec.size and self.spec.size_param else {}
 
     def _guard_page(self, contents: Contents) -> None:
         if contents.lines and contents.lines == self._previous:
@@ -167,7 +168,7 @@ class CursorToken(Pager):
     """An opaque token in the body, to be sent with the next call."""
 
     def address(self, token: Token) -> Address:
-        return Address(values=self._size() | ({} if token is None else {self.spec.param: str(token)}))
+        return Address(values=self._size() | ({} if token is None else {self.spec.param: token}))
 
     def _next(self, token: Token, got: Got) -> Token:
         facts = got.contents.facts
@@ -178,7 +179,7 @@ class CursorToken(Pager):
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise _unusable(f"the cursor at `{'.'.join(self.spec.path)}` is neither text nor a number")
-        return str(value)
+        return value if isinstance(value, str) or value.bit_length() < 64 else str(value)
 
 
 class _Linked(Pager):

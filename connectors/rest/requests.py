@@ -49,7 +49,7 @@ class Builder:
     def _url(self, values: templating.Values, address: Address) -> str:
         params = templating.fill_params(self.spec.params, values)
         if self.spec.pagination.into == "params":
-            params |= address.values
+            params |= {name: str(value) for name, value in address.values.items()}
         cursor = self.spec.cursor
         if cursor is not None and cursor.param and cursor.into == "params" and "since" in values:
             params[cursor.param] = values["since"]
@@ -60,7 +60,7 @@ class Builder:
         body = templating.fill_body({} if self.spec.body is None else self.spec.body, values)
         if self.spec.pagination.into == "body":
             for name, value in address.values.items():
-                _put(body, name, int(value) if value.isdigit() else value)
+                _put(body, name, value)
         cursor = self.spec.cursor
         if cursor is not None and cursor.param and cursor.into == "body" and "since" in values:
             _put(body, cursor.param, values["since"])

@@ -5,6 +5,7 @@ no JSON.
 """
 
 import http.client
+import re
 import select
 import socket
 import ssl
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from connectors.protocol import Fault, SourceError
 from connectors.rest.body import BodyReader, Limits, WireError
@@ -23,6 +24,7 @@ MAX_HOPS: Final = 5
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 ENDED: Final = (http.client.BadStatusLine, ConnectionResetError, BrokenPipeError)
 AGENT: Final = "Headgate/0.1"
+UNSENT: Final = re.compile("[ \u0080-\U0010ffff]+")  # line breaks are refused: nobody means them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +170,12 @@ class Wire:
                 self._permitted.pop(destination.origin, None)  # its address may have changed: resolve and check again
 
     def _converse(self, connection: _Connection, request: Request) -> tuple[Answer, bool]:
-        parts = urlsplit(request.url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": AGENT}
         headers |= {**request.headers, **request.secret}
         if connection.sock is None:  # before the next lines, since a bad certificate is a ValueError too
             connection.connect()
         try:
-            connection.request(request.method, target, body=request.body, headers=headers)
+            connection.request(request.method, _target(request.url), body=request.body, headers=headers)
         except (ValueError, UnicodeError, http.client.InvalidURL) as error:
             raise _unsendable() from error
         response = connection.getresponse()
@@ -211,6 +211,13 @@ class Wire:
         connection.close()
 
 
+def _target(url: str) -> str:
+    """Path and query as they are sent: links of sources hold blanks and letters beyond ASCII as they stand."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return UNSENT.sub(lambda found: quote(found[0]), target)
+
+
 def _redirected(request: Request, target: str, destination: Destination) -> Request:
     if request.method != "GET":
         raise SourceError(
@@ -224,9 +231,17 @@ def _redirected(request: Request, target: str, destination: Destination) -> Requ
 def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in response.headers.items():
-        name = name.lower()
+        name, value = name.lower(), _as_meant(value)
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+def _as_meant(value: str) -> str:
+    """A header's text: read as Latin-1, and UTF-8 where it makes sense as that."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _reason(error: Exception, destination: Destination) -> str:

@@ -234,3 +234,22 @@ def test_settings_may_be_values_mappings_or_nothing() -> None:
         ("b", "B", None),
         ("c", "C", None),
     ]
+
+
+@pytest.mark.parametrize("body", ["[1]", "text", "{paging: null}", "{paging: 5}"])
+def test_what_is_put_into_a_body_needs_room_there(body: str) -> None:
+    paging = "pagination: {style: page, param: paging.page, into: body}"
+
+    found = endpoint_problems(f"{{name: a, path: /a, method: POST, body: {body}, {paging}}}")
+
+    assert found == [
+        'endpoints[0].pagination.into: there is no room for "paging.page" in `body`: what leads to it must be a mapping'
+    ]
+
+
+def test_what_is_put_into_a_body_needs_a_post() -> None:
+    cursor = "cursor: {field: at, param: since, into: body}"
+
+    found = endpoint_problems(f"{{name: a, path: /a, {cursor}}}")
+
+    assert found == ["endpoints[0].cursor.into: only a POST has a body: set `method: POST` for the endpoint"]

@@ -237,3 +237,38 @@ def test_pages_can_be_asked_for_in_a_body() -> None:
         assert server.calls[0].json == {"query": "all", "paging": {"sort": "id", "page": 1, "size": 5}}
         assert server.calls[0].headers["content-type"] == "application/json"
     assert records(pages) == ROWS
+
+
+@pytest.mark.parametrize("cursor", ["0012345", "12345678901234567890", 42, "²"], ids=str)
+def test_a_cursor_goes_into_a_body_as_it_came(cursor: str | int):
+    def search(call: Call) -> Reply:
+        return ok({"hits": ROWS[:1], "next": cursor} if "after" not in call.json else {"hits": ROWS[1:2], "next": None})
+
+    text = """
+- name: items
+  path: /search
+  method: POST
+  records: hits
+  pagination: {style: cursor, param: after, path: next, into: body}
+"""
+    with scripted(search) as server:
+        pages = read_all(open_scripted(server, manifest_of(text)))
+
+        assert [call.json for call in server.calls] == [{}, {"after": cursor}]
+    assert records(pages) == ROWS[:2]
+
+
+@pytest.mark.parametrize("style", ["next_link", "link_header"])
+def test_a_link_with_blanks_and_letters_beyond_ascii_is_followed(style: str):
+    def answer(call: Call) -> Reply:
+        more = call.params.get("q") != "größe 10 €"
+        link = "/items?q=größe 10 €" if more else ""
+        header = {"Link": f'<{link}>; rel="next"'.encode().decode("latin-1")} if more else {}
+        return ok({"data": ROWS[more : more + 1], "next": link}, **header)
+
+    pagination = f"{{style: {style}{', path: next' if style == 'next_link' else ''}}}"
+    with scripted(answer) as server:
+        pages = read_all(open_scripted(server, manifest_of(endpoint(pagination))))
+
+        assert len(server.calls) == 2
+    assert records(pages) == [ROWS[1], ROWS[0]]
