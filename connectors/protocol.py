@@ -88,6 +88,7 @@ class Endpoint:
     tables: tuple[Table, ...]
     partitioning: Partitioning = Partitioning.NONE
     incremental: bool = False  # has a cursor: an incremental run asks only for what changed
+    cursor_is_time: bool = False  # a number in it counts seconds or milliseconds since 1970
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,6 +186,7 @@ def _described(spec: m.EndpointSpec) -> Endpoint:
         tables=(own, *children),
         partitioning=_partitioning(spec.split),
         incremental=spec.cursor is not None,
+        cursor_is_time=spec.cursor is not None and (spec.cursor.format != "as_is" or spec.cursor.look_back > 0),
     )
 
 

@@ -19,7 +19,7 @@ from ingestion.formats.base import (
     TableSpec,
     Warning,  # noqa: A004
 )
-from ingestion.formats.facts import Fact
+from ingestion.formats.facts import DAY, TIME, ZONE, Fact
 from ingestion.formats.files import Written, write
 
 POSITION: Final = Type("integer", 10, 0, 10)
@@ -160,8 +160,22 @@ class Stager:
         fact = next((fact for fact in filled.facts if fact.leaf.source == filled.spec.cursor), None)
         if fact is None or fact.type.kind in ("null", "json"):
             return None
+        if fact.type.kind == "text":
+            return self._greatest_text(f"SELECT {fact.sql} AS v FROM v{filled.number} WHERE fit")
         order = f"CAST({fact.sql} AS {_ORDERS[fact.type.kind].format(scale=fact.type.scale)})"
         (found,) = self._row(f"SELECT arg_max({fact.sql}, {order}) FROM v{filled.number} WHERE fit")
+        return None if found is None else str(found)
+
+    def _greatest_text(self, rows: str) -> str | None:
+        """Of texts that mostly read as times, or as numbers, the greatest of those: a stray word is no point to go on
+        from."""
+        count, times, latest, numbers, largest, last = self._row(
+            f"""SELECT count(v), count(t), arg_max(v, t), count(n), arg_max(v, n), max(v) FROM (SELECT v,
+            CASE WHEN regexp_full_match(v, '{DAY}(?:[T ]{TIME}{ZONE}?)?') THEN TRY_CAST(v AS TIMESTAMPTZ) END AS t,
+            CASE WHEN regexp_full_match(v, '[0-9]+') THEN TRY_CAST(v AS DECIMAL({MAX_DIGITS}, 0)) END AS n
+            FROM ({rows}))"""
+        )
+        found = latest if 2 * times > count else largest if 2 * numbers > count else last
         return None if found is None else str(found)
 
     def _row(self, sql: str) -> Sequence[Any]:
@@ -175,7 +189,6 @@ _ORDERS: Final = {
     "double": "DOUBLE",
     "date": "TIMESTAMPTZ",
     "timestamp": "TIMESTAMPTZ",
-    "text": "VARCHAR",
 }
 
 

@@ -22,9 +22,13 @@ class Window:
     compare: str  # ">=", or ">" where no staged row lies at the very start: then the live ones there stay
     kind: str
     start: str
+    is_text: bool
 
     def within(self, alias: str = "") -> str:
-        return f"{alias}{quote(self.column)} {self.compare} CAST(? AS {self.kind})"
+        """Texts of another length cannot be told to be later: "20" stands behind "100", and "none" behind any year."""
+        column = f"{alias}{quote(self.column)}"
+        alike = f"length({column}) = {len(self.start):d} AND " if self.is_text else ""
+        return f"{alike}{column} {self.compare} CAST(? AS {self.kind})"
 
     def before(self) -> str:
         return f"({self.within()}) IS NOT TRUE"
@@ -37,7 +41,8 @@ def window_of(session: Session, change: TableChange, staged: Generation, shape: 
     column, start = change.window
     at_start = f"SELECT 1 FROM {stored(staged.table)} WHERE {quote(column)} = CAST(? AS {shape[column]}) LIMIT 1"
     compare = ">=" if session.rows(at_start, (start,)) else ">"
-    return Window(column=column, compare=compare, kind=shape[column], start=start)
+    is_text = session.dialect.kind(shape[column]) == "text"
+    return Window(column=column, compare=compare, kind=shape[column], start=start, is_text=is_text)
 
 
 def leave_out_known(

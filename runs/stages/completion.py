@@ -62,12 +62,19 @@ def bookmarks_of(run: Run) -> dict[str, str]:
     tasks = run.tasks.filter(kind=TaskKind.EXTRACTION)
     broken = set(tasks.exclude(status=TaskStatus.COMPLETED).values_list("endpoint", flat=True))
     seen: dict[str, str] = {}
+    timed: set[str] = set()
     for task in tasks.filter(status=TaskStatus.COMPLETED):
         if cursor := task.output.get("cursor"):
             seen[task.endpoint] = later(seen.get(task.endpoint, ""), cursor)
+        if task.output.get("cursor_is_time"):
+            timed.add(task.endpoint)
     begun = [task.started_at for task in tasks if task.started_at]  # adopted tasks have read before this run began
     started = min([run.started_at or run.created_at, *begun])
-    return {name: bookmark(value, started_at=started) for name, value in seen.items() if name not in broken}
+    return {
+        name: bookmark(value, started_at=started, is_time=name in timed)
+        for name, value in seen.items()
+        if name not in broken
+    }
 
 
 def _facts(run: Run) -> dict[str, object]:

@@ -14,6 +14,7 @@ from connectors.engines import open_revision
 from connectors.protocol import CallCount, Endpoint, Note, ReadRequest, Source
 from ingestion import batches
 from ingestion.batches import Destination, Flushed, SpooledPage, Writer
+from ingestion.errors import DataFault
 from ingestion.formats.base import TableSpec
 from ingestion.models import Batch
 from runs import journal, planning
@@ -28,6 +29,7 @@ from runs.stages.bookmarks import later
 from runs.stages.telling import tell_incidents, tell_page, tell_parts
 from runs.stages.warnings import in_words
 
+LONGEST_CURSOR = 200  # characters of a bookmark
 NUMBERS_PER_TASK = 100_000  # parts of a task are numbered from its id, so that numbers never meet
 
 
@@ -154,6 +156,7 @@ class _Extraction:
         main = self.batches[self.endpoint.tables[0].name].pk
         for batch, _, part in done.parts:
             if batch == main and part.cursor_max:
+                _refuse_long_cursor(part.cursor_max, self.endpoint)
                 self.checkpoint["cursor"] = later(self.checkpoint["cursor"], part.cursor_max)
         self.checkpoint |= {
             "flushes": self.checkpoint["flushes"] + 1,
@@ -179,7 +182,8 @@ class _Extraction:
         empty = {
             batch.pk: 0 for batch in (self.batches[t.name] for t in self.endpoint.tables) if batch.pk not in filled
         }
-        return Outcome(output={"cursor": self.checkpoint["cursor"], **self._counts()}, tables=empty)
+        cursor = {"cursor": self.checkpoint["cursor"], "cursor_is_time": self.endpoint.cursor_is_time}
+        return Outcome(output={**cursor, **self._counts()}, tables=empty)
 
     def _say_when_empty(self) -> None:
         if self.checkpoint["records"]:
@@ -192,3 +196,12 @@ class _Extraction:
             text = f"{where} answered no records."
             advice = "If that is not expected, look at the source before anybody uses the table."
             journal.say(self.claim.run, Level.WARNING, text, code="no_records", task=self.claim.task, advice=advice)
+
+
+def _refuse_long_cursor(value: str, endpoint: Endpoint) -> None:
+    if len(value) > LONGEST_CURSOR:
+        raise DataFault(
+            f"The cursor “{endpoint.tables[0].cursor}” of '{endpoint.title}' holds a value of {len(value):,} "
+            f"characters, and a bookmark takes {LONGEST_CURSOR}.",
+            advice="Choose another `cursor.field` for the endpoint in the manifest: a time, or a number that grows.",
+        )

@@ -64,3 +64,29 @@ def test_a_source_that_sends_only_what_is_later_than_the_bookmark_loses_no_row(h
     assert numbers(house) == [1, 2, 3]
     assert quiet.messages.filter(code="nothing_new").exists()
     assert Bookmark.objects.get(endpoint="events").value == THIRD["at"]
+
+
+def test_a_time_in_the_future_stops_no_later_record(house):
+    manifest = MANIFEST.replace("param: since", "param: since, format: epoch")
+    asked: list[str] = []
+
+    def answer(call: Call, _: int) -> list[dict[str, Any]]:
+        asked.append(call.params.get("since", ""))
+        return [{"n": 1, "at": 4_070_908_800}]
+
+    first, _ = story(house, answer, runs=2, manifest=manifest)
+
+    assert asked[0] == ""
+    assert first.created_at.timestamp() - 60 < int(asked[1]) <= first.finished_at.timestamp()
+    assert numbers(house) == [1]
+
+
+def test_a_cursor_too_long_to_be_kept_fails_with_its_name_and_no_value(house):
+    with scripted(lambda _: ok({"data": [{"n": 1, "at": "x" * 300}]})) as api:
+        run = house.run(house.source("Log", manifest=MANIFEST, settings={"base_url": api.url}))
+
+    said = run.messages.get(level=Level.ERROR)
+    assert (run.status, run.fault) == (RunStatus.FAILED, "data")
+    assert "“at”" in said.text
+    assert "300 characters" in said.text
+    assert "xxx" not in said.text + said.detail

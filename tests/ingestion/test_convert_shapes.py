@@ -133,6 +133,22 @@ def test_the_greatest_cursor_is_found_by_its_type(tmp_path: Path, values: list[o
     assert staged.part.cursor_max == greatest
 
 
+@pytest.mark.parametrize(
+    ("values", "greatest"),
+    [
+        (["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "n/a"], "2026-01-02T00:00:00Z"),
+        (["9", "10", "none"], "10"),
+        (["b", "a", "10"], "b"),
+        (["2026-01-01 10:00", "2026-01-02 09:00"], "2026-01-02 09:00"),
+        (["1767225600", "2026-01-02", "x"], "x"),
+    ],
+)
+def test_a_stray_word_among_texts_is_no_cursor_to_go_on_from(tmp_path: Path, values: list[str], greatest: str) -> None:
+    staged = table(tmp_path, [{"at": value} for value in values], cursor="at")
+
+    assert staged.part.cursor_max == greatest
+
+
 ORDERS = TableSpec(name="orders", key=("id",))
 ITEMS = TableSpec(name="items", array_path=("items",), parent_key=("id",))
 

@@ -124,6 +124,16 @@ def test_what_lies_at_the_very_start_of_a_window_stays_where_nothing_was_sent_fo
     assert (effect(later), effect(nothing)) == ((1, 0, 1, 0, 3), (0, 0, 0, 0, 3))
 
 
+def test_of_texts_a_window_takes_only_those_as_long_as_its_start(warehouse: Warehouse):
+    """What a source sends is later by its own order: "20" comes before "100" there, and "none" nowhere."""
+    texts = columns(id="integer", mark="text")
+    Load(1, [(1, "20"), (2, "100"), (3, "none"), (4, "105"), (5, None)], texts, target=PLAIN).run(warehouse)
+
+    Load(2, [(2, "100"), (6, "101"), (7, "99")], texts, Mode.WINDOW, PLAIN, window=("mark", "100")).run(warehouse)
+
+    assert [row[0] for row in live(warehouse, "id, mark")] == [1, 2, 3, 5, 6, 7]
+
+
 @pytest.mark.parametrize("wider", [False, True], ids=["same columns", "a column of another type"])
 def test_rows_before_a_window_that_are_live_already_do_not_stand_there_twice(warehouse: Warehouse, wider: bool):
     layout = columns(day="date", n="integer", name="text", more="json")
