@@ -210,8 +210,11 @@ class Source(Protocol):
         """All endpoints, in the manifest's order. Makes no call."""
         ...
 
-    def partitions(self, endpoint: str, *, since: str | None, now: str) -> Sequence[Partition]:
-        """The partitions of an endpoint, in order. Calls the source only where `partitioning` is PARENT."""
+    def partitions(
+        self, endpoint: str, *, since: str | None, now: str, stop: Callable[[], bool] = lambda: False
+    ) -> Sequence[Partition]:
+        """The partitions of an endpoint, in order. Calls the source only where `partitioning` is PARENT, and is told
+        by `stop` as `read` is; then they are not all."""
         ...
 
     def window_start(self, endpoint: str, since: str) -> str:

@@ -22,7 +22,8 @@ def read(text: str) -> datetime:
         raise SourceError(
             "A point in time could not be read: it is neither a date, nor an ISO 8601 time, nor seconds since 1970.",
             fault=Fault.CONFIG,
-            advice="Check `cursor` and `partition` of the endpoint in the manifest, or reset the bookmark.",
+            advice="Check `cursor` and `partition` of the endpoint in the manifest and the settings that they are made "
+            "of. A bookmark that cannot be read is made anew by a destructive run.",
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -24,7 +24,8 @@ def static(spec: EndpointSpec, *, values: templating.Values, since: str | None, 
 
 
 def date_windows(split: DateWindows, since: date | None, *, values: templating.Values, now: str) -> list[Partition]:
-    """Half-open windows, aligned to months or weeks where that is the step; the end "now" takes in today."""
+    """Half-open windows, aligned to months or weeks where that is the step; the end "now" takes in today. Where all
+    lie before `since` the last is read again, so that there is always a task."""
     start = _day(templating.fill(split.start, values), now)
     end = _day(templating.fill(split.end, values), now)
     if split.end == "now":
@@ -35,7 +36,7 @@ def date_windows(split: DateWindows, since: date | None, *, values: templating.V
     kept = [
         (max(first, since), last) if since else (first, last) for first, last in windows if not since or last > since
     ]
-    return [_window(split, first, last) for first, last in kept]
+    return [_window(split, first, last) for first, last in kept or windows[-1:]]
 
 
 def value_list(split: ValueList) -> list[Partition]:

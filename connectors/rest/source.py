@@ -66,14 +66,16 @@ class RestSource:
     def discover(self) -> tuple[Endpoint, ...]:
         return tuple(_described(spec) for spec in self.manifest.endpoints)
 
-    def partitions(self, endpoint: str, *, since: str | None, now: str) -> Sequence[Partition]:
+    def partitions(
+        self, endpoint: str, *, since: str | None, now: str, stop: Callable[[], bool] = lambda: False
+    ) -> Sequence[Partition]:
         spec = self._spec(endpoint)
         if not isinstance(spec.split, m.ParentRecords):
             return partitions.static(spec, values=self._session().values, since=since, now=now)
         fields = partitions.parent_fields(spec)
         slices = (
             values
-            for page in self._whole(spec.split.endpoint, now=now)
+            for page in self._whole(spec.split.endpoint, now=now, stop=stop)
             for values in partitions.parent_slices(page.lines, fields)
         )
         return partitions.parent_groups(spec.split, slices)
@@ -125,12 +127,12 @@ class RestSource:
             stop=stop,
         )
 
-    def _whole(self, endpoint: str, *, now: str) -> Iterator[Page]:
+    def _whole(self, endpoint: str, *, now: str, stop: Callable[[], bool]) -> Iterator[Page]:
         """All pages of an endpoint, all of its partitions after each other."""
         spec = self._spec(endpoint)
         parts: Sequence[Partition | None] = self.partitions(endpoint, since=None, now=now) if spec.split else (None,)
         for part in parts:
-            yield from self.read(ReadRequest(endpoint=endpoint, partition=part), stop=_never)
+            yield from self.read(ReadRequest(endpoint=endpoint, partition=part), stop=stop)
 
     def _first_page(self, spec: m.EndpointSpec, now: str) -> Page | None:
         part = next(iter(self.partitions(spec.name, since=None, now=now)), None) if spec.split else None

@@ -91,7 +91,7 @@ def _start(request: HttpRequest, source: DataSource, mode: RunMode) -> HttpRespo
     try:
         run = starting.request(source.pk, mode, asked=asked)
     except (*REFUSALS, *TROUBLE) as refusal:
-        messages.error(request, str(refusal))
+        messages.error(request, f"{refusal} {getattr(refusal, 'advice', '')}".strip())
         return HttpResponseRedirect(reverse("admin:connectors_datasource_change", args=[source.pk]))
     if run.status == RunStatus.REJECTED:
         messages.warning(request, f"Run {run.pk} was rejected: the previous one is still running.")

@@ -165,6 +165,8 @@ def _plan(run: Run) -> None:
             static = endpoint.partitioning == Partitioning.STATIC
             now = (run.window_until or run.created_at).isoformat()
             partitions = source.partitions(endpoint.name, since=since, now=now) if static else ()
+            if static and not partitions:
+                raise _nothing_to_read(endpoint.title)
             planned += [(task, since or "") for task in planning.extraction_tasks(endpoint, partitions)]
     finally:
         source.close()
@@ -172,6 +174,14 @@ def _plan(run: Run) -> None:
     add_tasks(run, planned + closing)
     _reuse(run)
     open_phase(run, TaskKind.EXTRACTION, actor=run.requested_by)
+
+
+def _nothing_to_read(title: str) -> Refused:
+    return Refused(
+        f"“{title}” is cut into date windows, and none lies between its start and its end as they are now; correct "
+        "`partition` in the manifest, or the settings that it is made of, or leave the endpoint out.",
+        code="no_windows",
+    )
 
 
 def _bookmarks(run: Run) -> dict[str, str]:

@@ -10,6 +10,9 @@ from django.db.models.functions import Now
 
 from connectors.manifest import ManifestError
 from connectors.models import DataSource
+from connectors.protocol import SourceError
+from connectors.secrets import SealError
+from ingestion.errors import IngestionError
 from runs.errors import Refused
 from runs.local import wait_for, workers
 from runs.models import Run, Sweep
@@ -21,7 +24,9 @@ def refused() -> Iterator[None]:
     """Turns a refusal into the command's error."""
     try:
         yield
-    except (Refused, ManifestError) as error:
+    except (SourceError, IngestionError) as error:
+        raise CommandError(f"{error.message} {error.advice}".strip()) from error
+    except (Refused, ManifestError, SealError) as error:
         raise CommandError(str(error)) from error
 
 

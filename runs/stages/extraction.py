@@ -39,7 +39,7 @@ def extract(claim: Claim, pulse: Pulse) -> Outcome:
         endpoint = next(item for item in source.discover() if item.name == claim.task.endpoint)
         work = _Extraction(claim, pulse, source, endpoint)
         try:
-            return _list_parents(claim, source, endpoint) if _lists_parents(claim) else work.run()
+            return work.list_parents() if _lists_parents(claim) else work.run()
         finally:
             tell_incidents(claim.log, source.usage)
             working.count_calls(claim, **work.usage())
@@ -49,13 +49,6 @@ def extract(claim: Claim, pulse: Pulse) -> Outcome:
 
 def _lists_parents(claim: Claim) -> bool:
     return claim.task.key.endswith(f"/{LIST_PARENTS}")
-
-
-def _list_parents(claim: Claim, source: Source, endpoint: Endpoint) -> Outcome:
-    """Find the parent records and add a task for each group of them."""
-    partitions = source.partitions(endpoint.name, since=claim.task.since or None, now=timezone.now().isoformat())
-    more = planning.extraction_tasks(endpoint, partitions) if partitions else []
-    return Outcome(note=f"{len(more)} groups of parent records", more=more, since=claim.task.since)
 
 
 class _Extraction:
@@ -72,6 +65,14 @@ class _Extraction:
             batch.dataset.source_name: batch
             for batch in Batch.objects.filter(owner=claim.run.owner).select_related("dataset")
         }
+
+    def list_parents(self) -> Outcome:
+        """Find the parent records and add a task for each group of them."""
+        since, now = self.claim.task.since, timezone.now().isoformat()
+        found = self.source.partitions(self.endpoint.name, since=since or None, now=now, stop=self._should_stop)
+        self.pulse.check()
+        more = planning.extraction_tasks(self.endpoint, found) if found else []
+        return Outcome(note=f"{len(more)} groups of parent records", more=more, since=since)
 
     def run(self) -> Outcome:
         request = ReadRequest(

@@ -75,6 +75,14 @@ def test_a_cursor_without_a_parameter_narrows_the_windows() -> None:
     ]
 
 
+def test_of_windows_that_all_lie_before_the_bookmark_the_last_is_read_again() -> None:
+    more = ", key: id, cursor: {field: day}"
+
+    assert windows("{by: date, start: 2024-01-01, end: 2024-03-01}", since="2024-03-01", more=more) == [
+        ("2024-02-01", "2024-03-01")
+    ]
+
+
 def test_a_cursor_with_a_parameter_leaves_the_windows_alone() -> None:
     more = ", cursor: {field: day, param: since}"
 

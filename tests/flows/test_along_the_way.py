@@ -18,7 +18,7 @@ from runs.perform import perform
 from runs.stages import completion
 from runs.states import RunMode, RunStatus, TaskStatus
 from runs.upkeep import force_close
-from tests.doubles.source import ok, scripted
+from tests.doubles.source import Call, Reply, ok, scripted
 
 ITEMS = """
 manifest: 1
@@ -48,6 +48,37 @@ def test_a_cancel_midway_stops_within_a_page_and_changes_no_table(house):
     assert time.monotonic() - asked < 3
     assert house.count("flights.airlines") == 16
     assert {batch.status for batch in Batch.objects.filter(owner=run.owner)} == {"aborted"}
+
+
+CHILDREN = """
+manifest: 1
+name: children
+base_url: "{{ settings.base_url }}"
+settings: {base_url: {title: Address}}
+endpoints:
+  - {name: parents, path: /parents, records: data, key: id, pagination: {style: page}}
+  - name: children
+    path: /parents/{{ parent.id }}/children
+    records: data
+    partition: {by: parent, endpoint: parents}
+"""
+
+
+def test_a_cancel_is_heard_while_the_parent_records_are_listed(house):
+    def endless(call: Call) -> Reply:
+        time.sleep(0.05)
+        return ok({"data": [{"id": int(call.params["page"])}]})
+
+    with scripted(endless) as api, workers(threads=1, sweep_every=0.2):
+        source = house.source("Children", manifest=CHILDREN, settings={"base_url": api.url}, endpoints=["children"])
+        run = house.ask(source)
+        while len(api.calls) < 3:
+            time.sleep(0.02)
+        ending.cancel(run.pk, actor="anna")
+        run = wait_for(run.pk, seconds=10)
+
+    assert run.status == RunStatus.CANCELLED
+    assert len(api.calls) < 60
 
 
 def test_a_completion_that_froze_in_a_closed_run_can_never_commit(house, monkeypatch):

@@ -26,6 +26,27 @@ def test_run_now_works_the_run_to_its_end(house):
     assert Run.objects.get(source=source).trigger == "command"
 
 
+DATED = """
+manifest: 1
+name: dated
+base_url: "{{ settings.base_url }}"
+settings: {base_url: {title: Address}, begin: {title: Begin}}
+endpoints:
+  - {name: days, path: "/{{ partition.start }}", partition: {by: date, start: "{{ settings.begin }}"}}
+"""
+
+
+@pytest.mark.parametrize(("begin", "said"), [("31/01/2024", "neither a date"), ("2999-01-01", "none lies between")])
+def test_a_start_that_cannot_be_planned_says_what_to_correct(house, begin, said):
+    house.source("Dated", manifest=DATED, settings={"begin": begin})
+
+    with pytest.raises(CommandError, match=said) as caught:
+        say("run_now", "Dated")
+
+    assert "settings" in str(caught.value)
+    assert not Run.objects.exists()
+
+
 def test_a_failed_run_fails_the_command_with_the_reason_and_a_retry_reuses(house):
     house.source(endpoints=["airlines", "planes"], token="wrong")
     with pytest.raises(CommandError, match="refused our login"):
