@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, Final
@@ -17,16 +18,27 @@ from ingestion.formats.shape import Layout, Leaf
 OVERFLOW: Final = "_overflow"  # the column that takes the fields beyond the limit, as one JSON object by path
 
 
+@dataclass(frozen=True)
+class Fork:
+    """A place that is one column, since not all of its values are objects, and on the way to an array all the same."""
+
+    column: Any  # where its values go: a leaf, or None beyond the limit
+    trie: dict[str, Any] = field(default_factory=dict)
+
+
 def plant(trie: dict[str, Any], keys: Sequence[str], goal: Any) -> None:
     """Let these keys lead to `goal`."""
     for key in keys[:-1]:
-        trie = trie.setdefault(key, {})
+        there = trie.setdefault(key, {})
+        if not isinstance(there, dict | Fork):
+            there = trie[key] = Fork(there)
+        trie = there.trie if isinstance(there, Fork) else there
     trie[keys[-1]] = goal
 
 
 class TableWriter:
     """Writes one table's rows. `trie` says where the keys of a record lead: to a leaf, to the writer of a child table,
-    to a further trie, or to None for a field beyond the limit."""
+    to a further trie or a fork, or to None for a field beyond the limit."""
 
     def __init__(self, layout: Layout, path: Path, decoder: Decoder) -> None:
         self.layout = layout
@@ -90,6 +102,10 @@ class _Walk:
             goal = trie.get(key, self)
             if value is None or goal is self:
                 continue  # a null, or an object without fields where others have some
+            if isinstance(goal, Fork):
+                if isinstance(value, dict):
+                    self.follow(value, goal.trie, (*path, key))
+                goal = goal.column
             if isinstance(goal, dict):
                 self.follow(value, goal, (*path, key))
             elif isinstance(goal, TableWriter):

@@ -188,6 +188,24 @@ def test_elements_that_are_no_objects_are_turned_down(tmp_path: Path) -> None:
     }
 
 
+def test_an_array_inside_of_what_is_not_always_an_object_fills_its_table_all_the_same(tmp_path: Path) -> None:
+    items = TableSpec(name="items", array_path=("box", "inner", "items"), parent_key=("id",))
+    records = [
+        {"id": 1, "box": {"n": 5, "inner": {"items": [{"sku": "a"}, {"sku": "b"}]}}},
+        {"id": 2, "box": "empty"},
+        {"id": 3, "box": {"inner": None}},
+        {"id": 4, "box": {"inner": {"items": [{"sku": "c"}]}}},
+    ]
+
+    tables = converted(tmp_path, records, ORDERS, items)
+
+    rows = [(row["_parent_id"], row["_index"], row["sku"]) for row in tables["items"].rows]
+    assert rows == [("1", "0", "a"), ("1", "1", "b"), ("4", "0", "c")]
+    boxes = tables["orders"].column("box")
+    assert boxes[1] == "empty"
+    assert json.loads(boxes[0]) == records[0]["box"]
+
+
 def test_the_children_of_a_replaced_record_go_with_it(tmp_path: Path) -> None:
     records = [{"id": 7, "items": [{"sku": "old"}, {"sku": "older"}]}, {"id": 7, "items": [{"sku": "new"}]}]
 
