@@ -43,7 +43,10 @@ class Judge:
 
     def _read(self, answer: Answer, place: Place) -> Verdict:
         success = 200 <= answer.status < 300
-        contents = self._contents(answer, success)
+        try:
+            contents = self._contents(answer, success)
+        except TryAgain as problem:  # a rule that names this very answer by its text knows better
+            return self._unreadable(answer, place, problem)
         rule = next((rule for rule in self._rules if _fits(rule, answer, contents)), None)
         if rule is None and not success:
             return _unusual(answer.status, place, self._style)
@@ -54,6 +57,14 @@ class Judge:
         if not contents.found:
             raise _nothing_there(contents)
         return Verdict(contents=contents)
+
+    def _unreadable(self, answer: Answer, place: Place, problem: TryAgain) -> Verdict:
+        """An answer of success that is no JSON: only its text can be looked at. Raises TryAgain where no rule does."""
+        for rule in self._rules:
+            named = rule.when is not None and rule.when.contains and not rule.when.path
+            if named and rule.action is not Action.SUCCESS and _fits(rule, answer, Contents(facts={})):
+                return _ruled(rule, answer.status, place)
+        raise problem
 
     def _contents(self, answer: Answer, success: bool) -> Contents:
         """The body as it is read for records; that of an error only as far as rules look at it."""

@@ -134,3 +134,17 @@ def test_ignored_answers_are_counted_over_all_slices_and_over_a_resume() -> None
     assert [note.text for page in pages for note in page.notes] == ["At 'Items' 3 answers were ignored: not there."]
     assert [page.number for page in rest] == [4, 5]
     assert [note.text for page in rest for note in page.notes] == ["At 'Items' 3 answers were ignored: not there."]
+
+
+@pytest.mark.parametrize("body", ["No data for this month", "<html>No data for this month</html>"])
+def test_a_good_answer_that_is_no_json_is_known_by_its_text(body: str) -> None:
+    found, notes = read(Reply(body.encode()), "{when: {contains: No data}, action: ignore, message: nothing there}")
+
+    assert found == []
+    assert notes == ["At 'Items' 1 answer was ignored: nothing there."]
+
+
+def test_a_rule_on_fields_takes_no_answer_that_is_no_json_for_an_empty_one() -> None:
+    rule, then = "{when: {path: ok, exists: false}, action: ignore}", ok({"data": [{"id": 1}], "ok": True})
+
+    assert read(Reply(b"<html>Moment please</html>"), rule, then=then)[0] == [{"id": 1}]
