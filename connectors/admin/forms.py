@@ -23,6 +23,7 @@ from connectors.models import Connector, DataSource
 from connectors.secrets import SealError
 
 SETTING, CREDENTIAL = "setting_", "credential_"
+TAKEN = ("headgate_books", "headgate_store", "information_schema", "system", "temp")
 
 
 class DataSourceForm(WebhookForm):
@@ -57,6 +58,13 @@ class DataSourceForm(WebhookForm):
         if self.sealed_shut:
             return "Not readable with the keys of this server. Enter it again."
         return "Set. Leave it empty to keep it." if self.stored.get(credential.name) else "Not set."
+
+    def clean_namespace(self) -> str:
+        """Schemas of a warehouse's own, or of ours in it, are no place for tables: a run would fail at its very end."""
+        namespace: str = self.cleaned_data["namespace"]
+        if not self.instance.pk and (namespace in TAKEN or namespace.startswith("pg_")):
+            raise ValidationError(f"“{namespace}” is a schema that the warehouse needs itself: choose another name.")
+        return namespace
 
     def clean_max_hours(self) -> float:
         hours: float = self.cleaned_data["max_hours"]

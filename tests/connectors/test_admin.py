@@ -233,6 +233,14 @@ def test_the_namespace_stays_once_tables_may_live_in_it(admin_client, connector,
     assert DataSource.objects.get().credentials == {"token": SECRET}
 
 
+@pytest.mark.parametrize("namespace", ["headgate_store", "headgate_books", "information_schema", "pg_data", "temp"])
+def test_a_schema_that_the_warehouse_needs_itself_is_refused(admin_client, connector, namespace):
+    answer = admin_client.post(page("datasource_add"), form(connector, namespace=namespace))
+
+    assert "the warehouse needs itself" in answer.content.decode()
+    assert not DataSource.objects.exists()
+
+
 @pytest.mark.parametrize("hours", ["0", "-1", "721", "nan", "x"])
 def test_hours_that_make_no_sense_are_refused(admin_client, connector, hours):
     admin_client.post(page("datasource_add"), form(connector, max_hours=hours))
