@@ -117,6 +117,12 @@ def _incremental(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:
 def _children(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:
     if endpoint.tables and not endpoint.key:
         yield Problem(f"{at}.key", "is missing: child tables need the key of their parent")
+    paths = [table.path for table in endpoint.tables]
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            yield Problem(f"{at}.tables[{index}].path", f'the array "{".".join(path)}" fills another table already')
+    if len(set(endpoint.key)) < len(endpoint.key):
+        yield Problem(f"{at}.key", "names a field twice")
 
 
 def _bodies(at: str, endpoint: EndpointSpec) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from connectors.manifest.problems import Problem, suggestion
 MAX_BYTES: Final = 1_000_000
 DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d|w)")
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LONGEST: Final = 3653 * 86_400
 _MISSING: Final = object()
 
 
@@ -32,6 +33,16 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError as error:
+            problem = f"{node.value!r} is no date ({error})"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
 
 
 def load(text: str) -> tuple[Any, list[Problem]]:
@@ -133,11 +144,13 @@ class Node:
         if not text:
             return default
         found = DURATION.fullmatch(text.strip())
-        if found:
-            return int(found[1]) * SECONDS[found[2]]
-        if text.strip().isdigit():
-            return float(text)
-        self.wrong(key, f'cannot read the duration "{text}": write it like 30s, 15m, 6h, 2d or 1w')
+        number = int(found[1]) * SECONDS[found[2]] if found else float(text) if text.strip().isdecimal() else None
+        if number is None:
+            self.wrong(key, f'cannot read the duration "{text}": write it like 30s, 15m, 6h, 2d or 1w')
+        elif number > LONGEST:
+            self.wrong(key, f'the duration "{text}" is longer than ten years')
+        else:
+            return number
         return default
 
     def dotted(self, key: str, *, required: bool = False) -> tuple[str, ...]:

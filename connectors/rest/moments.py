@@ -40,6 +40,12 @@ def write(moment: datetime, form: str) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def earlier(moment: datetime, seconds: float) -> datetime:
+    """So many seconds before, as far back as there are years."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return first if (moment - first).total_seconds() < seconds else moment - timedelta(seconds=seconds)
+
+
 def since(cursor: Cursor, bookmark: str | None) -> str | None:
     """What to ask for: the bookmark less the look-back, as the source spells it; `initial` where there is none yet."""
     if bookmark is None:
@@ -47,7 +53,7 @@ def since(cursor: Cursor, bookmark: str | None) -> str | None:
     if cursor.format == "as_is" and not cursor.look_back:
         return bookmark
     form = _spelling(bookmark) if cursor.format == "as_is" else cursor.format
-    return write(read(bookmark) - timedelta(seconds=cursor.look_back), form)
+    return write(earlier(read(bookmark), cursor.look_back), form)
 
 
 def window_start(cursor: Cursor, bookmark: str) -> str:

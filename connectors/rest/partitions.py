@@ -87,7 +87,7 @@ def _narrowed(spec: EndpointSpec, since: str | None) -> date | None:
     if cursor is None or since is None or _is_sent(spec, cursor):
         return None
     moment = moments.read(since)
-    return (moment - timedelta(seconds=cursor.look_back)).date()
+    return moments.earlier(moment, cursor.look_back).date()
 
 
 def _is_sent(spec: EndpointSpec, cursor: Cursor) -> bool:
@@ -102,6 +102,13 @@ def _windows(split: DateWindows, start: date, end: date) -> Iterator[tuple[date,
 
 
 def _step(split: DateWindows, start: date) -> date:
+    try:
+        return _next(split, start)
+    except OverflowError:  # an end like 9999-12-31
+        return date.max
+
+
+def _next(split: DateWindows, start: date) -> date:
     if split.step == "month":
         return (start.replace(day=1) + timedelta(days=32)).replace(day=1)
     if split.step == "week":

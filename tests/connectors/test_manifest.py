@@ -253,3 +253,28 @@ def test_what_is_put_into_a_body_needs_a_post() -> None:
     found = endpoint_problems(f"{{name: a, path: /a, {cursor}}}")
 
     assert found == ["endpoints[0].cursor.into: only a POST has a body: set `method: POST` for the endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "problem"),
+    [
+        ("key: [id, id]", "endpoints[0].key: names a field twice"),
+        (
+            "key: id, tables: [{name: t, path: x.y}, {name: u, path: x.y}]",
+            'endpoints[0].tables[1].path: the array "x.y" fills another table already',
+        ),
+        (
+            "cursor: {field: at, param: since, look_back: 99999999w}",
+            'endpoints[0].cursor.look_back: the duration "99999999w" is longer than ten years',
+        ),
+    ],
+)
+def test_what_could_not_work_is_told(endpoint: str, problem: str) -> None:
+    assert endpoint_problems(f"{{name: a, path: /a, {endpoint}}}") == [problem]
+
+
+def test_a_date_that_is_none_is_told_with_its_line() -> None:
+    (found,) = endpoint_problems("{name: a, path: /a, partition: {by: date, start: 2024-13-01}}")
+
+    assert found.startswith("line 5, column ")
+    assert "'2024-13-01' is no date" in found

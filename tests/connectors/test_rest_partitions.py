@@ -75,6 +75,16 @@ def test_a_cursor_without_a_parameter_narrows_the_windows() -> None:
     ]
 
 
+def test_windows_may_end_with_the_calendar() -> None:
+    assert windows("{by: date, start: 9999-11-20, end: 9999-12-31}")[-1] == ("9999-12-01", "9999-12-31")
+
+
+def test_a_bookmark_of_the_first_day_has_no_time_before_it() -> None:
+    more = ", key: id, cursor: {field: day, look_back: 2d}"
+
+    assert windows("{by: date, start: 2024-03-01}", since="0001-01-01", more=more) == [("2024-03-01", "2024-03-11")]
+
+
 def test_of_windows_that_all_lie_before_the_bookmark_the_last_is_read_again() -> None:
     more = ", key: id, cursor: {field: day}"
 
