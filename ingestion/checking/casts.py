@@ -78,7 +78,7 @@ def _date_time(v: str) -> Cast:
 
 
 def _is_epoch(v: str) -> str:
-    """Unix milliseconds, of no year before the first. Digits that spell a day would all be the first of January 1970."""
+    """Unix milliseconds, of no year before the first. Digits that spell a day would all be the first day of 1970."""
     number = f"TRY_CAST({v} AS BIGINT)"
     spells_day = f"({v} BETWEEN '{FIRST_SPELLED}' AND '{LAST_SPELLED}' AND strlen({v}) = {len(FIRST_SPELLED)})"
     return f"(regexp_full_match({v}, '{MILLISECONDS}') AND {number} >= {LEAST_MILLISECONDS} AND NOT {spells_day})"

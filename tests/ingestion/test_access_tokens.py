@@ -25,7 +25,9 @@ def basic(given, secret=None):
     return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
-@pytest.mark.parametrize("address", ["/oauth/token", "/oauth/token/", "/ims/token/v3", "/ims/token/v3/", "/ims/token/v2"])
+@pytest.mark.parametrize(
+    "address", ["/oauth/token", "/oauth/token/", "/ims/token/v3", "/ims/token/v3/", "/ims/token/v2"]
+)
 def test_an_id_and_a_secret_get_a_token_at_every_address(client, address):
     answer = client.post(address, form(program(), scope=ADOBE_SCOPE))
 
