@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -11,6 +11,7 @@ from connectors import manifest as manifests
 from connectors.budgets import SharedPace, budget_of
 from connectors.models import ConfigRevision, DataSource
 from connectors.protocol import CheckStep, Endpoint, Page, ReadRequest, Source
+from connectors.rest.auth import MemoryTokens
 from connectors.rest.gate import Gate
 from connectors.rest.source import RestSource
 
@@ -19,16 +20,24 @@ def open_source(
     manifest: str, *, settings: Mapping[str, str], credentials: Mapping[str, str], shared: bool = False
 ) -> Source:
     """An open source over a manifest's text. `shared`: within the budget of calls that all tasks with these credentials
-    have together. Makes no call. Raises ManifestError."""
+    have together, and with the token that those of this process have. Makes no call. Raises ManifestError."""
     told = manifests.parse(manifest)
     budget = budget_of(told.base_url, settings, credentials) if shared else ""
+    asked = f"{budget} {told.auth.token_url} {told.auth.scope} {sorted(settings.items())}"
     return RestSource(
         told,
         settings=settings,
         credentials=credentials,
         gate=Gate(allow=django_settings.OUTBOUND_ALLOW),
+        token_store=_tokens(asked) if shared else None,
         pace=partial(SharedPace, budget) if shared else None,
     )
+
+
+@lru_cache(maxsize=1000)
+def _tokens(asked: str) -> MemoryTokens:
+    """The tasks of a process share the token that they ask for with the same credentials at the same address."""
+    return MemoryTokens()
 
 
 def open_revision(revision: ConfigRevision) -> Source:

@@ -117,20 +117,39 @@ def test_while_the_database_cannot_be_asked_each_task_keeps_the_rate_by_itself(m
     assert pace.wait() == pytest.approx(10)
 
 
-def test_runs_share_their_budget_and_a_test_of_the_connection_does_not():
-    manifest = "\n".join(
-        (
-            "manifest: 1", "name: x", "base_url: https://api.example", "client: {requests_per_second: 2}",
-            "endpoints: [{name: a, path: /a}]",
-        )
-    )  # fmt: skip
-    opened = {
-        shared: engines.open_source(manifest, settings={}, credentials={}, shared=shared)._setup.pace  # type: ignore[attr-defined]
-        for shared in (True, False)
-    }
+MANIFEST = """
+manifest: 1
+name: x
+base_url: "{{ settings.base_url }}"
+settings: {base_url: {title: Address}}
+auth: {style: oauth2, token_url: "{{ settings.base_url }}/token", scope: SCOPE}
+client: {requests_per_second: 2}
+endpoints: [{name: a, path: /a}]
+"""
+CLIENT = {"client_id": "c", "client_secret": "s-0123456789"}
 
-    assert isinstance(opened[True](2), SharedPace)
-    assert opened[False] is None
+
+def setup_of(
+    *, shared: bool = True, scope: str = "read", secret: str = "s-0123456789", address: str = "https://a.example"
+):
+    text = MANIFEST.replace("SCOPE", scope)
+    opened = engines.open_source(
+        text, settings={"base_url": address}, credentials=CLIENT | {"client_secret": secret}, shared=shared
+    )
+    return opened._setup  # type: ignore[attr-defined]
+
+
+def test_runs_share_their_budget_and_a_test_of_the_connection_does_not():
+    assert isinstance(setup_of().pace(2), SharedPace)
+    assert setup_of(shared=False).pace is None
+
+
+def test_tasks_of_a_process_share_a_token_where_they_would_ask_for_the_same():
+    mine = setup_of().tokens
+
+    assert setup_of().tokens is mine
+    others = [setup_of(scope="write"), setup_of(secret="another-secret"), setup_of(address="https://b.example")]
+    assert all(each.tokens is not mine for each in [*others, setup_of(shared=False)])
 
 
 def test_budgets_that_nobody_has_used_for_a_day_are_forgotten():
