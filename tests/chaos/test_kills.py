@@ -30,6 +30,7 @@ def test_15_kills_lose_and_double_nothing():
     assert code == 0
 
 
+@pytest.mark.long
 def test_a_build_without_the_fence_is_caught():
     caught = []
     for seed in ("1", "2", "3", "4"):
@@ -51,6 +52,7 @@ def test_12_kills_over_60_batches_lose_and_double_no_row():
     assert code == 0
 
 
+@pytest.mark.long
 def test_a_build_that_forgets_the_load_of_a_broken_publish_is_caught():
     for seed in ("1", "2", "3"):
         code, answer = kills(

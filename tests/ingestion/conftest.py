@@ -1,5 +1,6 @@
 """The warehouses that the contract is run over, always all of them: DuckDB, Postgres, and Redshift's stand-in."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from ingestion.warehouse.base import Warehouse
 from ingestion.warehouse.connect import open_warehouse
 from tests.ingestion import redshift_kit
 
+STAND_IN = re.compile(r"[\[-]redshift[\]-]")
 EVERY_TIME = ("test_warehouse_contract", "test_redshift_")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """All of the contract over Redshift's stand-in takes minutes: of it, the core is tried every time."""
-    if "[redshift" in item.name and not item.path.stem.startswith(EVERY_TIME):
+    if STAND_IN.search(item.name) and not item.path.stem.startswith(EVERY_TIME):
         item.add_marker(pytest.mark.long)
 
 

@@ -59,7 +59,7 @@ def assert_whole(seen: list[list[tuple[Any, ...]]]) -> None:
     assert len({reading[0][1] for reading in seen}) > 3  # the readers did see loads change
 
 
-@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.MERGE])
+@pytest.mark.parametrize("mode", [Mode.REPLACE, pytest.param(Mode.MERGE, marks=pytest.mark.long)])
 def test_one_statement_never_sees_a_load_half_done(warehouse: Warehouse, mode: Mode):
     publish_both(warehouse, 1, Mode.REPLACE)
     seen: list[list[tuple[Any, ...]]] = []
@@ -118,7 +118,7 @@ def snapshot_reader(warehouse: Warehouse, url: str) -> Iterator[Callable[[float]
     yield read
 
 
-@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.MERGE])
+@pytest.mark.parametrize("mode", [Mode.REPLACE, pytest.param(Mode.MERGE, marks=pytest.mark.long)])
 def test_a_transaction_keeps_its_snapshot_of_both_tables(warehouse: Warehouse, warehouse_url: str, mode: Mode):
     publish_both(warehouse, 1, Mode.REPLACE)
     seen: list[list[tuple[Any, ...]]] = []

@@ -110,7 +110,7 @@ def test_every_call_of_the_documentation_is_one_that_is_offered():
 def test_every_code_that_the_lifecycle_refuses_with_is_documented():
     code = "".join(
         (Path(settings.BASE_DIR) / "runs/lifecycle" / f"{name}.py").read_text()
-        for name in ("starting", "ending", "retrying", "caring", "keys")
+        for name in ("starting", "ending", "retryable", "retrying", "caring", "keys")
     )
     refusals = set(re.findall(r'code="(\w+)"', code))
     text = DOCUMENT.read_text()

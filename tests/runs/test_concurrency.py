@@ -122,7 +122,7 @@ def test_the_same_message_five_times_is_one_claim():
     assert len([claim for claim in claims if claim]) == 1
 
 
-@pytest.mark.parametrize("width", [8, 40])
+@pytest.mark.parametrize("width", [8, pytest.param(40, marks=pytest.mark.long)])
 def test_a_barrier_opens_once_when_all_tasks_end_together(width):
     manifest = _wide_manifest(width)
     for trial in range(10):

@@ -281,7 +281,7 @@ def test_operators_narrow_a_search(text, names):
     loading = factories.task(run, "Postgres ingestion: employees", kind=TaskKind.INGESTION)
     factories.table(loading, "employees")
 
-    assert {task.name for task in matching(run.tasks.all(), text)} == names
+    assert {task.name for task in matching(run.tasks.all(), text, run_id=run.pk)} == names
 
 
 def test_a_run_of_very_many_tasks_shows_them_by_kind_first(admin_client: Client):
