@@ -16,7 +16,7 @@ LINTS = {
     "system checks": [sys.executable, "manage.py", "check"],
 }
 TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "4", "--dist", "loadgroup"]}
-BROWSER_TESTS = ["-m", "browser and not long", "-n", "2", "--dist", "loadgroup", "tests/browser"]
+BROWSER_TESTS = ["-m", "browser and not long", "-n", "3", "--dist", "loadgroup", "tests/browser"]
 BROWSER = {"browser": [sys.executable, "-m", "pytest", *BROWSER_TESTS]}
 
 
