@@ -115,5 +115,7 @@ def keep(page: Page, name: str) -> Path:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Two workers, each with a house of its own: the stories, which follow each other, and the pages as they stand."""
-    item.add_marker(pytest.mark.xdist_group("pages" if item.path.stem == "test_pages" else "stories"))
+    """Three workers, each with a house of its own: the stories, which follow each other, and the pages as they stand,
+    those in the dark by themselves."""
+    pages = "pages in the dark" if "[dark-" in item.name else "pages"
+    item.add_marker(pytest.mark.xdist_group(pages if item.path.stem == "test_pages" else "stories"))
