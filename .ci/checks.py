@@ -15,8 +15,8 @@ LINTS = {
     "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
     "system checks": [sys.executable, "manage.py", "check"],
 }
-TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "4", "--dist", "loadgroup"]}
-BROWSER_TESTS = ["-m", "browser and not long", "-n", "3", "--dist", "loadgroup", "tests/browser"]
+TESTS = {"tests": [sys.executable, "-m", "pytest", "-m", "not long and not browser", "-n", "4"]}
+BROWSER_TESTS = ["-m", "browser and not long", "-n", "3", "tests/browser"]
 BROWSER = {"browser": [sys.executable, "-m", "pytest", *BROWSER_TESTS]}
 
 

@@ -14,4 +14,5 @@ pytest_plugins = [
     "tests.services.redis",
     "tests.services.redshift",
     "tests.services.s3",
+    "tests.services.sharing",
 ]

@@ -112,10 +112,3 @@ def keep(page: Page, name: str) -> Path:
     path = SHOTS / f"{''.join(letter if letter.isalnum() or letter in '-_' else '-' for letter in name)}.png"
     page.screenshot(path=path, full_page=True)
     return path
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Three workers, each with a house of its own: the stories, which follow each other, and the pages as they stand,
-    those in the dark by themselves."""
-    pages = "pages in the dark" if "[dark-" in item.name else "pages"
-    item.add_marker(pytest.mark.xdist_group(pages if item.path.stem == "test_pages" else "stories"))

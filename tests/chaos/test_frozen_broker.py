@@ -11,8 +11,6 @@ from dramatiq.brokers.redis import RedisBroker
 from ingestion import dispatch
 from tests.services.redis import start_redis
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 
 @pytest.fixture
 def redis_server(tmp_path):

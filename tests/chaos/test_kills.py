@@ -10,8 +10,6 @@ import pytest
 
 from tests.chaos.house import ROOT
 
-pytestmark = pytest.mark.xdist_group("chaos")
-
 
 def kills(*arguments: str, of: str = "kills") -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", f"tests.chaos.{of}", *arguments]

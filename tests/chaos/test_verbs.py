@@ -14,7 +14,6 @@ from tests.chaos.scenario import NONE, Answer, Options, line_of
 races = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time: nothing to race"),
-    pytest.mark.xdist_group("chaos"),
 ]
 
 

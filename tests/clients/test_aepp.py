@@ -15,7 +15,6 @@ from tests.clients.service import SCHEMA, Program
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.xdist_group("clients"),
     pytest.mark.filterwarnings("ignore::deprecation.DeprecatedWarning"),
 ]
 RECORDS = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Bo"}, {"id": 3, "name": "Cy"}]

@@ -8,7 +8,7 @@ import pytest
 from ingestion.models import BatchEvent
 from tests.clients.service import LINES
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.django_db]
 
 
 def run_at_once(count, verb):

@@ -18,7 +18,7 @@ from ingestion.models import Batch
 from tests.ingestion import catalog_kit
 from tests.ingestion.access_kit import headers, organisation, program, token_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("description")]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 EXAMPLES = int(os.environ.get("FUZZ", "0"))
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
 

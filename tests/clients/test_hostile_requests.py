@@ -10,7 +10,7 @@ import pytest
 from tests.clients.raw import answered, asked, connected, head
 from tests.clients.service import CATALOG, EXPORT, IMPORT
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.django_db]
 BYTES = "Content-Type: application/octet-stream"
 WRONG = [None, True, -1, 10**30, "", "x" * 5_000, [], [[None]], {"a": {"b": []}}]
 CREATE = {

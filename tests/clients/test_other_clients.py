@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.service import CATALOG, EXPORT, IMPORT, LINES
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.django_db]
 
 
 def polled(program, batch, going_on, *, at=f"{CATALOG}/batches"):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.django_db]
 HOST = "https://platform.adobe.io"
 CREATE = """
 curl -X POST "https://platform.adobe.io/data/foundation/import/batches" \\

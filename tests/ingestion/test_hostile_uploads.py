@@ -21,7 +21,7 @@ from ingestion.checking import compile_schema
 from ingestion.checking.schema import SchemaProblem
 from tests.clients.service import LINES, running
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("hostile")]
+pytestmark = [pytest.mark.django_db]
 MB = 1 << 20
 OCTETS = {"Content-Type": "application/octet-stream"}
 FLAT = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
