@@ -1,4 +1,4 @@
-"""How workers share the tests: each takes the next one, but tests that stand on one costly service stay together."""
+"""How workers share the tests: each takes the next one; of the browser's, those that share a house stay together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {  # how a test's name begins → whose worker it goes to; the first that fits
-    "tests/clients/test_description.py": "description",
-    "tests/clients/": "clients",
-    "tests/chaos/": "chaos",
-    "tests/ingestion/test_hostile_uploads.py": "hostile",
     "tests/browser/test_pages.py::test_a_page_fits_and_breaks_no_rule_of_accessibility[dark-": "pages in the dark",
     "tests/browser/test_pages.py": "pages",
     "tests/browser/": "stories",
@@ -18,7 +14,8 @@ TOGETHER = {  # how a test's name begins → whose worker it goes to; the first 
 
 
 class Sharing(LoadScopeScheduling):
-    """By the names of tests. The marks that xdist has for this are not seen by this pytest."""
+    """By the names of tests, since the marks that xdist has for this are not seen by this pytest. Tests that empty the
+    database come last, so that none of them may be drawn forward with a group."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((group for start, group in TOGETHER.items() if nodeid.startswith(start)), nodeid)
