@@ -9,7 +9,7 @@ import duckdb
 
 from ingestion.formats.duck import listed, make_room, name, paths, text
 from ingestion.formats.facts import Span, is_container, measure
-from ingestion.formats.scan import SUSPECT, has_no_numbers, loss_of
+from ingestion.formats.scan import has_no_numbers
 from ingestion.formats.shape import MOST_COLUMNS, Layout, Leaf, Shape, is_open, place_at
 
 MORE_SAMPLES: Final = 400
@@ -70,12 +70,11 @@ class Reader:
 
     def _fill_strictly(self) -> bool:
         """A cast to a structure takes records that have exactly these keys, and says so if one has not."""
-        rows = f"SELECT json::{_struct(self.shape)} AS s, {SUSPECT} AS suspect FROM {self._lines()}"
+        rows = f"SELECT json::{_struct(self.shape)} AS s FROM {self._lines()}"
         try:
-            self._fill(rows, start="s", further=["suspect"])
+            self._fill(rows, start="s")
         except duckdb.ConversionException:
             return False
-        self._refuse_losses("suspect", "t0")
         ids = [*(leaf.id for leaf in self.layouts[0].leaves), *(f"a{number}" for number, _ in self._children())]
         nothing = " AND ".join(f"{column} IS NULL" for column in ids)
         return not self._run(f"SELECT 1 FROM t0 WHERE {nothing} LIMIT 1")  # a bare "null" for a record looks like this
@@ -83,7 +82,6 @@ class Reader:
     def _fill_loosely(self) -> None:
         """The reader takes any record, fills what is missing with null and ignores keys it does not know."""
         columns = ", ".join(f"{text(key)}: {text(_type(child))}" for key, child in self.shape.children.items())
-        self._refuse_losses(SUSPECT, self._lines())
         rows = (
             f"FROM read_json({self.files}, columns = {{{columns}}}, format = 'newline_delimited', records = true, "
             f"maximum_object_size = {self.largest})"
@@ -96,15 +94,9 @@ class Reader:
     def _lines(self) -> str:
         return f"read_ndjson_objects({self.files}, maximum_object_size = {self.largest})"
 
-    def _refuse_losses(self, test: str, rows: str) -> None:
-        """The reader changes some numbers in silence; only the bytes tell which."""
-        if self._run(f"SELECT bool_or({test}) FROM {rows}")[0][0] and (reason := loss_of(self.spool)):
-            raise NeedsExact(reason)
-
-    def _fill(self, rows: str, *, start: str, further: Sequence[str] = ()) -> None:
+    def _fill(self, rows: str, *, start: str) -> None:
         wanted = [_plucked(leaf, start) for leaf in self.layouts[0].leaves]
         wanted += [f"{_at(layout.array, start)} AS a{number}" for number, layout in self._children()]
-        wanted += further
         make_room(self.duck, columns=sum(len(layout.leaves) for layout in self.layouts))
         try:
             self.duck.execute(f"CREATE OR REPLACE TEMP TABLE t0 AS SELECT {', '.join(wanted)} FROM ({rows})")

@@ -30,13 +30,14 @@ VALUE_ENDS: Final = b",]} \t\r\n"
 STARTS: Final = (b":", b",", b"[")
 NO_NUMBERS: Final = (b"NaN", b"Infinity")
 ODD_WORDS: Final = (re.compile(rb"nan[,\]}\s]"), re.compile(rb"inf(?:inity)?[,\]}\s]"))  # taken in any case
-IDLE_COMMA: Final = re2.compile(rb",[ \t]*[\]}]")  # which it passes over; found by its comma, at memory speed
+IDLE_COMMA: Final = re2.compile(rb",[ \t]*[\]}]")  # which it passes over
+NUL: Final = rb"\u0000"
+# Whatever may be one of these, or a number whose power of ten a double would change, and little else: one look for all.
+RISK: Final = re2.compile(
+    rb"(?i:nan|inf(?:inity)?)[,\]}\s]|,[ \t]*[\]}]|[0-9]{16}[eE]|[0-9][eE]-[0-9]{3}|" + re2.escape(NUL)
+)
 NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}\n")
 LEVELS: Final = 50  # half of what a record of a batch may have
-# Whatever has a power of ten or U+0000, and little else: RE2 finds what begins with one fixed letter at memory speed,
-# without holding up other threads. A number inside of a record is followed by one of VALUE_ENDS.
-SUSPECT: Final = r"""contains(json, '\u0000') OR regexp_matches(json, 'e[-+]?[0-9]+[,}\]\s]')
-    OR regexp_matches(json, 'E[-+]?[0-9]+[,}\]\s]')"""
 
 
 @dataclass
@@ -65,11 +66,20 @@ def _reason(block: bytes) -> str:
     """Is there what the native reader takes though it is no JSON, or more depth than any record may have?"""
     if _has_long_decimal(block):
         return "digits"
+    if RISK.search(block) and (reason := _risk(block)):
+        return reason
+    return "deep" if _may_be_deep(block) else ""
+
+
+def _risk(block: bytes) -> str:
+    """Which of the risks is one indeed? Empty where text only looked like it."""
     if IDLE_COMMA.search(block):
         return "comma"
     if _has_odd_word(block):
         return "nan"
-    return "deep" if _may_be_deep(block) else ""
+    if NUL in block:
+        return "nul"
+    return "digits" if _has_lossy_power(block) else ""
 
 
 def _has_odd_word(block: bytes) -> bool:
@@ -93,17 +103,6 @@ def _may_be_deep(block: bytes) -> bool:
             break
         left = inner
     return any(len(line) > 2 * LEVELS for line in left.split(b"\n"))
-
-
-def loss_of(spool: Sequence[Path]) -> str:
-    """Why the exact path is needed for a spool with `SUSPECT` records; empty when it is not."""
-    for path in spool:
-        for block in _blocks(path):
-            if b"\\u0000" in block:
-                return "nul"
-            if _has_lossy_power(block):
-                return "digits"
-    return ""
 
 
 def has_no_numbers(spool: Sequence[Path]) -> bool:
