@@ -5,12 +5,14 @@ from typing import Final
 
 from ingestion.checking.parquetvalues import NUL
 from ingestion.checking.schema import INTEGERS, Place
+from ingestion.checking.suspicion import DIGITS
 from ingestion.checking.values import CLOCK, LEAST_MILLISECONDS
 from ingestion.formats.facts import DATE_LENGTH, DAY, EDGES, FIRST_YEAR, USUAL_LENGTH, USUAL_TIME, WELL_FORMED, ZONE
 
 MILLISECONDS: Final = "-?[0-9]{1,14}"
 FIRST_SPELLED, LAST_SPELLED = "19000101", "21001231"
 STRING: Final = r'"(?:[^"\\]|\\.)*"'
+USUAL_NUMBER: Final = r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?"  # which a double holds, far from its ends
 ODD: Final = r"(?i)nan|inf|,\s*[\]}]"  # outside of strings
 
 
@@ -28,8 +30,9 @@ def cast_of(place: Place, v: str) -> Cast | None:
     if place.type in INTEGERS:
         low, high = INTEGERS[place.type]
         number = f"TRY_CAST({v} AS BIGINT)"
-        plain = f"(CAST({number} AS VARCHAR) = {v} OR regexp_full_match({v}, '[+-]?[0-9]+'))"
-        return Cast(f"{number} BETWEEN {low} AND {high} AND {plain}", f"CAST({number} AS VARCHAR)")
+        plain = f"regexp_full_match({v}, '[+-]?[0-9]+')"
+        usual = f"regexp_full_match({v}, '0|-?[1-9][0-9]{{0,{DIGITS[place.type] - 1}}}')"
+        return Cast(f"{number} BETWEEN {low} AND {high} AND {plain}", f"CAST({number} AS VARCHAR)", usual)
     if place.type == "double":
         number = f"TRY_CAST({v} AS DOUBLE)"
         # what is not nothing and becomes zero is beyond what a double holds
@@ -37,9 +40,10 @@ def cast_of(place: Place, v: str) -> Cast | None:
             f"isfinite({number}) AND regexp_full_match({v}, '{WELL_FORMED}') "
             f"AND ({number} <> 0 OR NOT regexp_matches(split_part(lower({v}), 'e', 1), '[1-9]'))",
             v,
+            f"regexp_full_match({v}, '{USUAL_NUMBER}')",
         )
     if place.type == "boolean":
-        return Cast(f"lower({v}) IN ('true', 'false')", f"lower({v})")
+        return Cast(f"lower({v}) IN ('true', 'false')", f"lower({v})", f"{v} IN ('true', 'false')")
     if place.type == "date":
         return _date(v)
     if place.type == "date-time":
@@ -60,7 +64,8 @@ def _document(v: str, opening: str) -> Cast:
 def _date(v: str) -> Cast:
     day = f"strlen({v}) = {DATE_LENGTH} AND {v} >= '{FIRST_YEAR}' AND CAST(TRY_CAST({v} AS DATE) AS VARCHAR) = {v}"
     is_number = _is_epoch(v)
-    return Cast(f"({day}) OR {is_number}", f"CASE WHEN {is_number} THEN strftime({_epoch(v)}, '%Y-%m-%d') ELSE {v} END")
+    staged = f"CASE WHEN {is_number} THEN strftime({_epoch(v)}, '%Y-%m-%d') ELSE {v} END"
+    return Cast(f"({day}) OR {is_number}", staged, day)
 
 
 def _date_time(v: str) -> Cast:

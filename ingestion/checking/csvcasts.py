@@ -14,7 +14,7 @@ from ingestion.checking.codes import refuse
 from ingestion.checking.csvcolumns import CsvColumn
 from ingestion.checking.csvcuts import Piece
 from ingestion.checking.csvtext import CsvText
-from ingestion.checking.engine import engine
+from ingestion.checking.engine import Engines
 from ingestion.checking.judge import shown
 from ingestion.checking.rejects import Rejects
 from ingestion.checking.schema import Place
@@ -36,8 +36,8 @@ class _Misfits:
 class CastSearch:
     """One search through all pieces of a file."""
 
-    def __init__(self, request: CheckRequest, source: CsvText, columns: Sequence[CsvColumn]) -> None:
-        self._request, self._source = request, source
+    def __init__(self, request: CheckRequest, engines: Engines, source: CsvText, columns: Sequence[CsvColumn]) -> None:
+        self._request, self._engines, self._source = request, engines, source
         self._ids = [column.id for column in columns]
         self._misfits = [
             _Misfits(column.name, column.place, f"{column.id} <> '' AND NOT coalesce({cast.test}, false)")
@@ -49,7 +49,7 @@ class CastSearch:
         """Raises FileRefused for the first column with a value that is none of its type."""
         before = 0
         for piece in pieces:
-            with engine(self._request, piece.scratch) as duck:
+            with self._engines.borrow() as duck:
                 rejects = Rejects(duck, self._request, columns=len(self._ids), header=self._source.header_of(piece))
                 try:
                     rows = self._look(duck, piece, rejects, before)

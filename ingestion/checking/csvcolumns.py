@@ -34,7 +34,7 @@ class CsvColumn:
 
     @property
     def cast(self) -> Cast | None:
-        return cast_of(self.place, f"nullif({self.id}, '')") if self.place else None
+        return cast_of(self.place, self.id) if self.place else None
 
     def field(self, *, has_nul: bool) -> Field:
         cast = self.cast

@@ -33,11 +33,6 @@ class Piece:
     number: int
     is_all: bool = False
 
-    @property
-    def scratch(self) -> Path:
-        """A folder that is this piece's own."""
-        return self.path.parent / f"spool-{self.number}.duck"
-
     def remove(self) -> None:
         if not self.is_all:
             self.path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from ingestion.checking.csvcasts import CastSearch
 from ingestion.checking.csvcolumns import CsvColumn, columns_of
 from ingestion.checking.csvcuts import Piece, Unsure, pieces
 from ingestion.checking.csvtext import CsvText
-from ingestion.checking.engine import engine
+from ingestion.checking.engine import Engines
 from ingestion.checking.keyed import Keyed
 from ingestion.checking.problems import Problems
 from ingestion.checking.rejects import Rejects
@@ -28,37 +28,50 @@ def check_csv(request: CheckRequest) -> CheckReport:
     """Raises FileRefused."""
     source = CsvText(request, joined(request))
     columns = columns_of(request, source)
+    with Engines(request) as engines:
+        return _checked(request, engines, source, columns)
+
+
+def _checked(request: CheckRequest, engines: Engines, source: CsvText, columns: Sequence[CsvColumn]) -> CheckReport:
     try:
-        return _Conversion(request, source, columns, is_careful=False).report()
+        return _Conversion(request, engines, source, columns, is_careful=False).report()
     except duckdb.InvalidInputException:
         discard(request)
-        _refuse_failed_casts(request, source, columns)
+        _refuse_failed_casts(request, engines, source, columns)
     except Unsure:
         pass
     discard(request)
     if source.has_mixed_ends:
         source.rewrite()  # line ends of several kinds, which the engine does not take
     try:
-        return _Conversion(request, source, columns, is_careful=True).report()
+        return _Conversion(request, engines, source, columns, is_careful=True).report()
     except duckdb.InvalidInputException as error:
         discard(request)
-        _refuse_failed_casts(request, source, columns)
+        _refuse_failed_casts(request, engines, source, columns)
         raise refuse(codes.DAMAGED, name=request.name, why="its rows cannot be told apart") from error
 
 
-def _refuse_failed_casts(request: CheckRequest, source: CsvText, columns: Sequence[CsvColumn]) -> None:
+def _refuse_failed_casts(
+    request: CheckRequest, engines: Engines, source: CsvText, columns: Sequence[CsvColumn]
+) -> None:
     """Was it a value that is not of its column's type?"""
     signs = source.signs(len(columns))
-    CastSearch(request, source, columns).refuse(pieces(request, source.path, signs, is_careful=True))
+    CastSearch(request, engines, source, columns).refuse(pieces(request, source.path, signs, is_careful=True))
 
 
 class _Conversion:
     """One way through one file. Raises Unsure where pieces may have been cut wrongly, or rows be several."""
 
     def __init__(
-        self, request: CheckRequest, source: CsvText, columns: Sequence[CsvColumn], *, is_careful: bool
+        self,
+        request: CheckRequest,
+        engines: Engines,
+        source: CsvText,
+        columns: Sequence[CsvColumn],
+        *,
+        is_careful: bool,
     ) -> None:
-        self._request, self._source, self._is_careful = request, source, is_careful
+        self._request, self._engines, self._source, self._is_careful = request, engines, source, is_careful
         self._ids = [column.id for column in columns]
         self._fields = bounded([column.field(has_nul=source.nul_count > 0) for column in columns])
 
@@ -84,7 +97,7 @@ class _Conversion:
 
     def _convert(self, piece: Piece, ticket: Ticket) -> ConvertedPart:
         try:
-            with engine(self._request, piece.scratch) as duck:
+            with self._engines.borrow() as duck:
                 make_room(duck, columns=4 * len(self._ids))
                 return self._converted(duck, piece, ticket)
         finally:

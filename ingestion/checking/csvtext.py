@@ -16,6 +16,7 @@ from ingestion.checking.codes import refuse
 from ingestion.checking.csvcuts import Piece, Signs
 from ingestion.formats.duck import text
 from ingestion.formats.files import CHUNK
+from ingestion.formats.scan import BLOCK
 
 CHARSETS: Final = {"UTF-8": "utf-8", "UTF8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "ISO-8859-1": "latin-1"}
 ENGINE: Final = {"utf-8": "utf-8", "ascii": "utf-8", "latin-1": "latin-1"}
@@ -120,7 +121,7 @@ class CsvText:
         nul_count, is_blank, ends = 0, True, Counter[bytes]()
         last = b""
         with self.path.open("rb") as file:
-            while block := file.read(CHUNK):
+            while block := file.read(BLOCK):
                 if self._charset == "ascii" and not block.isascii():
                     raise refuse(codes.BAD_ENCODING, name=self._request.name, expected="US-ASCII", where="")
                 nul_count += block.count(b"\0") if b"\0" in block else 0  # to find nothing is quicker than to count it

@@ -1,15 +1,16 @@
-"""The database engine that converts one piece of a file: a thread, and its share of the memory that a file may take."""
+"""The database engines that convert the pieces of a file: one thread each, and its share of the memory that a file may
+take. They are kept from piece to piece: a new one has to ask the system for all its memory again.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from shutil import rmtree
-from typing import Final
+from typing import Final, Self
 
 import duckdb
 
 from ingestion.checking.base import CheckRequest
-from ingestion.formats.duck import private_duck
+from ingestion.formats.duck import Ducks
 
 OWN: Final = 256 << 20  # of the process itself: the interpreter, its libraries, blocks of bytes on their way
 LEAST: Final = 128 << 20  # below it the engine cannot read a piece
@@ -22,13 +23,25 @@ def memory_of(request: CheckRequest) -> int:
     return max(LEAST, min(MOST, share))
 
 
-@contextmanager
-def engine(request: CheckRequest, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An engine with a folder of its own, which is made and goes with it: two that spill must not meet."""
-    folder.mkdir(exist_ok=True)
-    try:
-        with private_duck(folder, threads=1) as duck:
-            duck.execute(f"SET memory_limit = '{memory_of(request) >> 20}MB'")
+class Engines:
+    """Those of one file. Use as a context; what they spill goes with it. Each piece borrows one for itself."""
+
+    def __init__(self, request: CheckRequest) -> None:
+        self._request = request
+        self._folder = request.folder / "spool-engines"
+        self._ducks = Ducks(self._folder, threads=1)
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ducks.close()
+        rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def borrow(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session whose tables go with it. Raises DataFault where the memory is too little, and OSError."""
+        with self._ducks.borrow() as duck:
+            duck.execute(f"SET memory_limit = '{memory_of(self._request) >> 20}MB'")
             yield duck
-    finally:
-        rmtree(folder, ignore_errors=True)

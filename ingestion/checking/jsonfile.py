@@ -9,6 +9,7 @@ from ingestion.checking import codes
 from ingestion.checking.abreast import Tally, Ticket, side_by_side
 from ingestion.checking.base import CheckReport, CheckRequest
 from ingestion.checking.codes import refuse
+from ingestion.checking.engine import Engines
 from ingestion.checking.lines import records
 from ingestion.checking.looks import size_of
 from ingestion.checking.problems import Problems
@@ -50,7 +51,12 @@ def _small(request: CheckRequest, problems: Problems) -> tuple[int, list[Convert
 
 
 def _large(request: CheckRequest, problems: Problems) -> tuple[int, list[ConvertedPart]]:
-    work, tally = Work(request, Reader(request, problems)), Tally(request.first_part)
+    with Engines(request) as engines:
+        return _converted(Work(request, engines, Reader(request, problems)))
+
+
+def _converted(work: Work) -> tuple[int, list[ConvertedPart]]:
+    request, tally = work.request, Tally(work.request.first_part)
 
     def convert(spool: Path, ticket: Ticket) -> ConvertedPart | None:
         try:

@@ -16,7 +16,7 @@ from ingestion.checking.abreast import Tally, Ticket, side_by_side
 from ingestion.checking.base import CheckReport, CheckRequest
 from ingestion.checking.codes import refuse
 from ingestion.checking.compiling import compile_checked
-from ingestion.checking.engine import engine
+from ingestion.checking.engine import Engines
 from ingestion.checking.footer import Footer, damaged, read_footer
 from ingestion.checking.judge import shown
 from ingestion.checking.parquetrows import Chunk, ParquetTable
@@ -39,14 +39,14 @@ ALWAYS_BEARABLE: Final = 1 << 30  # bytes that a file may grow to whatever its o
 def check_parquet(request: CheckRequest) -> CheckReport:
     """Raises FileRefused."""
     path = joined(request)
-    with Problems(request) as problems:
-        with engine(request, request.folder / "spool-head.duck") as duck:
+    with Problems(request) as problems, Engines(request) as engines:
+        with engines.borrow() as duck:
             footer = read_footer(duck, request, path)
             if not footer.rows:
                 raise refuse(codes.EMPTY_FILE)
             with _readable(request):
                 schema = compile_checked(request.schema) if request.schema is not None else None
-                work = _Work(request, path, footer, schema, _readings(duck, request, path, schema), problems)
+                work = _Work(request, engines, path, footer, schema, _readings(duck, request, path, schema), problems)
         with _readable(request):
             return work.report()
 
@@ -66,6 +66,7 @@ class _Work:
     """One file on its way."""
 
     request: CheckRequest
+    engines: Engines
     path: Path
     footer: Footer
     schema: Schema | None
@@ -100,7 +101,7 @@ class _Work:
 
     def _convert(self, wanted: Chunk, ticket: Ticket) -> list[ConvertedPart]:
         """The parts of a range: one, or several where it was too large for the engine. All share the range's turn."""
-        with engine(self.request, self.request.folder / f"spool-{wanted.first}.duck") as duck:
+        with self.engines.borrow() as duck:
             make_room(duck, columns=4 * len(self.readings))
             table = ParquetTable(duck, self.request, self.schema, self.readings, self.problems)
             end, parts = wanted.first + wanted.count, list[ConvertedPart]()

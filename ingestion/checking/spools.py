@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import compress
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
@@ -17,7 +18,7 @@ import duckdb
 from ingestion.blueprint.types import Type
 from ingestion.checking.abreast import Tally, Ticket
 from ingestion.checking.base import CheckRequest
-from ingestion.checking.engine import engine
+from ingestion.checking.engine import Engines
 from ingestion.checking.reading import Good, Reader
 from ingestion.checking.sieve import NeedsWash, flagged
 from ingestion.checking.suspicion import digits_of
@@ -52,6 +53,7 @@ class Work:
     """What is the same for all spools of a file."""
 
     request: CheckRequest
+    engines: Engines
     reader: Reader
 
     @property
@@ -86,7 +88,7 @@ def convert_spool(work: Work, spool: Path, ticket: Ticket) -> ConvertedPart | No
 def _natively(work: Work, spool: Path, clean: Path, ticket: Ticket) -> ConvertedPart | None:
     """Raises NeedsExact, NeedsWash; has not had its turn then."""
     seen = survey([spool])
-    with engine(work.request, spool.with_suffix(".duck")) as duck:
+    with work.engines.borrow() as duck:
         loaded = native.load(duck, [spool], [work.spec], seen, work.hints)
         suspects = flagged(duck, loaded, work.reader.schema, work.request)
         if len(suspects) > MOST_FLAGGED * seen.lines:
@@ -109,15 +111,14 @@ def _way(work: Work, path: Path, tally: Tally) -> Way | None:
 
 def _washed(work: Work, clean: Path, way: Way) -> ConvertedPart:
     """The part of a spool of which every record has passed."""
-    folder = clean.with_suffix(".duck")
-    with engine(work.request, folder) as duck:
+    with work.engines.borrow() as duck:
         try:
             loaded = native.load(duck, [clean], [work.spec], survey([clean]), work.hints)
             return _stage(work, duck, loaded, way, exactly=False)
         except NeedsExact:
             pass
-    with engine(work.request, folder) as duck:
-        loaded = exact.load(duck, [clean], [work.spec], folder, work.hints)
+    with work.engines.borrow() as duck, TemporaryDirectory(dir=clean.parent, prefix="spool-") as folder:
+        loaded = exact.load(duck, [clean], [work.spec], Path(folder), work.hints)
         return _stage(work, duck, loaded, way, exactly=True)
 
 
