@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import re2
 
 from ingestion.checking.arrays import Elements
 from ingestion.checking.base import CheckRequest
 
-BLOCK: Final = 1 << 20
+BLOCK: Final = 1 << 18  # stays in the cache from look to look
 BOM: Final = b"\xef\xbb\xbf"
 TOO_LONG: Final = b"\0too long: "  # before what is kept of such a line; no line of JSON begins so
 KEPT: Final = 64 << 10
 BLANK: Final = (b"\n\n", b"\n\r\n")
+OTHER: Final = re2.compile(rb"\n[^{]")  # the start of a line that is no object; found by its line feed
 INDENTED: Final = re.compile(rb"(?:^|\n)[ \t\r]*\[")
 ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -118,8 +120,8 @@ class Lines:
 
 
 def _are_plain(lines: bytes) -> bool:
-    """Is each line one object that begins and ends with its brackets? Nearly all are; two counts are fast to do."""
-    return lines[:1] == b"{" and lines.count(b"}\n{") + 1 == lines.count(b"\n")
+    """Does each line begin as an object, so that none is blank, indented or an array? Nearly all do."""
+    return lines[:1] == b"{" and not OTHER.search(lines)
 
 
 def _split(lines: bytes) -> list[bytes]:

@@ -64,6 +64,11 @@ class ParquetTable:
         self._judge = Judge(schema, request.key, most_fields=request.limits.fields)
         leaves = [_leaf(number, reading) for number, reading in enumerate(readings)]
         self._layout = Layout(self._spec, _shape(leaves), (), tuple(leaves))
+        self._sure = {
+            leaf.id: reading.source.came
+            for leaf, reading in zip(leaves, readings, strict=True)
+            if reading.source.kind == STRING
+        }
         self._types: Mapping[str, Type] = schema.types(request.depth) if schema else {}
 
     def convert(self, chunk: Chunk, ticket: Ticket, *, is_last: bool) -> ConvertedPart | None:
@@ -106,7 +111,7 @@ class ParquetTable:
         spans = measure(self._duck, "t0", self._layout.leaves) if self._schema else {}
         loaded = Loaded([self._layout], [spans], [{}], [()])
         try:
-            found = set(flagged(self._duck, loaded, self._schema, self._request))
+            found = set(flagged(self._duck, loaded, self._schema, self._request, sure=self._sure))
         except NeedsWash:
             return list(range(chunk.count))
         if tests := " OR ".join(f"({test})" for test in self._oddities()):

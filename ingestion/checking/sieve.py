@@ -4,7 +4,8 @@ few others as is cheap. A row that it lets pass is one the judge would let pass 
 What a column's ends have told already is not asked again: most columns of a clean spool cost nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import duckdb
 
@@ -15,21 +16,31 @@ from ingestion.checking.suspicion import suspicions
 from ingestion.formats.native import Loaded
 from ingestion.formats.shape import Layout, Leaf, Shape, place_at
 
-AT_ONCE = 60
+AT_ONCE: Final = 60
+NOTHING_SURE: Final[Mapping[str, str]] = {}
 
 
 class NeedsWash(Exception):
     """The columns cannot tell which rows may be bad: every line must be judged."""
 
 
-def flagged(duck: duckdb.DuckDBPyConnection, loaded: Loaded, schema: Schema | None, request: CheckRequest) -> list[int]:
-    """The rows of t0 that the judge must see, in order. Raises NeedsWash."""
+def flagged(
+    duck: duckdb.DuckDBPyConnection,
+    loaded: Loaded,
+    schema: Schema | None,
+    request: CheckRequest,
+    *,
+    sure: Mapping[str, str] = NOTHING_SURE,
+) -> list[int]:
+    """The rows of t0 that the judge must see, in order. `sure`: the types of the columns, by id, whose texts are of
+    their type since they were made from it. Raises NeedsWash.
+    """
     layout = loaded.layouts[0]
     if _count(layout.shape) > request.limits.fields:
         raise NeedsWash
     tests = [*_key_tests(layout, request.key)]
     if schema:
-        tests += _Tests(loaded, schema.root, request.depth).all()
+        tests += _Tests(loaded, schema.root, request.depth, sure).all()
     found: set[int] = set()
     for start in range(0, len(tests), AT_ONCE):
         some = " OR ".join(f"({test})" for test in tests[start : start + AT_ONCE])
@@ -52,9 +63,9 @@ def _key_tests(layout: Layout, key: Sequence[str]) -> Iterator[str]:
 class _Tests:
     """One way through schema and columns together."""
 
-    def __init__(self, loaded: Loaded, root: Place, depth: int) -> None:
+    def __init__(self, loaded: Loaded, root: Place, depth: int, sure: Mapping[str, str]) -> None:
         self._layout, self._spans = loaded.layouts[0], loaded.spans[0]
-        self._root, self._depth = root, depth
+        self._root, self._depth, self._sure = root, depth, sure
         self._leaves = {leaf.keys: leaf for leaf in self._layout.leaves}
 
     def all(self) -> Iterator[str]:
@@ -79,7 +90,8 @@ class _Tests:
             if place.type != ANY or not place.is_free:
                 raise NeedsWash
         elif leaf:
-            test = " OR ".join(suspicions(place, leaf, self._spans[leaf.id]))
+            is_sure = self._sure.get(leaf.id) == place.type
+            test = " OR ".join(suspicions(place, leaf, self._spans[leaf.id], is_sure=is_sure))
             if test:
                 yield f"{leaf.id} IS NOT NULL AND coalesce({test}, true)"
 

@@ -33,8 +33,9 @@ STRING: Final = r'"(?:[^"\\]|\\.)*"'
 DIGITS: Final = {"byte": 2, "short": 4, "int": 9, "long": 18}
 
 
-def suspicions(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
-    """Tests for a column of this place; any of them may be null where a value is suspect."""
+def suspicions(place: Place, leaf: Leaf, span: Span, *, is_sure: bool = False) -> Iterator[str]:
+    """Tests for a column of this place; any of them may be null where a value is suspect. `is_sure`: its texts are of
+    the place's type, and only the constraints are left to test."""
     if span.count == 0:
         return
     if place.type in INTEGERS:
@@ -46,6 +47,8 @@ def suspicions(place: Place, leaf: Leaf, span: Span) -> Iterator[str]:
             yield f"{leaf.id} NOT IN ('true', 'false')"
         if place.constraints.enum is not None:
             yield _unlisted(place.constraints, leaf.id)
+    elif place.type in ("string", "date", "date-time") and is_sure:
+        yield from _constraints(place.constraints, leaf.id)
     elif place.type in ("string", "date", "date-time"):
         yield from _text(place, leaf, span)
     elif place.type in ("array", "map", "object"):
