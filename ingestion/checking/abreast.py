@@ -2,6 +2,7 @@
 records, is done piece after piece in the order of the file: each has its turn.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,12 @@ from typing import Final, TypeVar
 NEVER: Final = 1 << 62
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def even(size: int, *, most: int, threads: int) -> int:
+    """The size of pieces of which no thread gets one more than another, and none is much larger than `most`."""
+    rounds = max(1, math.ceil(size / (most * max(1, threads))))
+    return math.ceil(size / (rounds * max(1, threads)))
 
 
 class _Abandoned(Exception):

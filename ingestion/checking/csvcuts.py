@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ingestion.checking import codes
+from ingestion.checking.abreast import even
 from ingestion.checking.base import CheckRequest
 from ingestion.checking.codes import refuse
 from ingestion.formats.files import CHUNK
@@ -67,17 +68,18 @@ class Signs:
 
 def pieces(request: CheckRequest, path: Path, signs: Signs, *, is_careful: bool) -> Iterator[Piece]:
     """Whoever takes a piece removes it. Raises Unsure, and FileRefused where a row has no end."""
-    if path.stat().st_size <= PIECE + CHUNK:
+    whole = path.stat().st_size
+    if whole <= PIECE + CHUNK:
         yield Piece(path, 0, is_all=True)
         return
     blocks = _careful(request, path, signs) if is_careful or not signs.are_plain else _quick(request, path, signs)
-    numbers = count()
+    each, numbers = even(whole, most=PIECE, threads=request.threads), count()
     made, size = Piece(request.folder / "spool-0.csv", next(numbers)), 0
     file = made.path.open("wb")
     try:
         for block, is_end in blocks:
             size += file.write(block)
-            if is_end and size >= PIECE:
+            if is_end and size >= each:
                 file.close()
                 yield made
                 number = next(numbers)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ingestion.checking import codes
-from ingestion.checking.abreast import Tally, Ticket, side_by_side
+from ingestion.checking.abreast import Tally, Ticket, even, side_by_side
 from ingestion.checking.base import CheckReport, CheckRequest
 from ingestion.checking.codes import refuse
 from ingestion.checking.engine import Engines
@@ -72,12 +72,13 @@ def _converted(work: Work) -> tuple[int, list[ConvertedPart]]:
 def _spools(request: CheckRequest) -> Iterator[Path]:
     """The records in files of a size that a conversion takes at once. Those that were given are the caller's."""
     made = (request.folder / f"spool-{number}.jsonl" for number in count())
+    each = even(size_of(request.pieces), most=SPOOL, threads=request.threads)
     path, size = next(made), 0
     file = path.open("wb")
     try:
         for chunk in records(request):
             size += file.write(chunk)
-            if size >= SPOOL:
+            if size >= each:
                 file.close()
                 yield path
                 path, size = next(made), 0

@@ -97,7 +97,7 @@ def _check(file: BatchFile, pieces: Sequence[Piece], folder: Path) -> Checked:
 
 def _stored_part(file: BatchFile, part: Any, number: int, prefix: str) -> Part:
     key = f"{prefix}/part-{number}.csv.gz"
-    store().put(key, part.path, sha256=part.sha256)
+    store().take(key, part.path, sha256=part.sha256)
     return Part(
         batch=file.batch,
         label=f"file/{file.ordinal}",

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.checking import csvcuts, jsonfile
-from ingestion.checking.abreast import Tally, Ticket, side_by_side
+from ingestion.checking.abreast import Tally, Ticket, even, side_by_side
 from ingestion.checking.base import CheckReport, CsvOptions, Limits
 from ingestion.checking.pool import Pool
 from tests.ingestion.checking_kit import checked, checked_bytes, request_of, sound
@@ -167,3 +167,12 @@ def test_numbers_sent_as_text_are_not_read_line_by_line(tmp_path: Path, monkeypa
     assert (table.types["id"], table.types["n"]) == ("integer", "double")
     assert sorted(table.column("id"), key=str) == ["-14", "12", "13"]
     assert sorted(table.column("n"), key=str) == ["-7", "0.5", "81582.63"]
+
+
+@pytest.mark.parametrize(
+    ("size", "threads", "sizes"),
+    [(100, 1, [100]), (101, 1, [51, 50]), (100, 2, [50, 50]), (214, 2, [54, 54, 54, 52]), (0, 2, [])],
+)
+def test_no_thread_gets_more_pieces_than_another(size: int, threads: int, sizes: list[int]) -> None:
+    each = even(size, most=100, threads=threads)
+    assert [min(each, size - start) for start in range(0, size, each or 1)] == sizes
