@@ -19,7 +19,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +167,7 @@ class Client:
         answer = self.call("POST", "/ims/token/v3", urllib.parse.urlencode(form), "application/x-www-form-urlencoded")
         self.token = answer["access_token"]
 
-    def call(self, method: str, path: str, body: str | bytes | None = None, kind: str = "application/json") -> dict:
+    def call(self, method: str, path: str, body: str | bytes | None = None, kind: str = "application/json") -> Any:
         return self._ask(method, path, body, {"Content-Type": kind})
 
     def send(self, path: str, file: IO[bytes], size: int, content_range: str) -> dict:
@@ -195,7 +195,7 @@ class Client:
     def dataset(self, name: str) -> str:
         body = {"name": name, "schema": SCHEMA}
         answer = self.call("POST", "/data/foundation/catalog/dataSets", json.dumps(body))
-        return str(answer[0]).rpartition("/")[2]  # type: ignore[index]
+        return str(answer[0]).rpartition("/")[2]
 
     def batch(self, dataset: str, data: bytes, name: str = "rows.json") -> str:
         made = {"datasetId": dataset, "inputFormat": {"format": "json"}}
@@ -285,7 +285,16 @@ def _drain(place: Town, expected: int, *, seconds: float) -> float:
     raise SystemExit(f"after {seconds:.0f} s not all of {expected} batches are done: {row}")
 
 
-def _report(place, options, total, sent, drained, late, used, clients) -> int:  # type: ignore[no-untyped-def]
+def _report(
+    place: Town,
+    options: argparse.Namespace,
+    total: int,
+    sent: float,
+    drained: float,
+    late: float,
+    used: Mapping[str, float],
+    clients: Sequence[Client],
+) -> int:
     with psycopg.connect(place.dsn) as connection:
         counts = dict(connection.execute("select status, count(*) from ingestion_batch group by status").fetchall())
         sql = "select extract(epoch from finished_at - created_at)::float from ingestion_batch order by id offset %s"

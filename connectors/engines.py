@@ -22,16 +22,18 @@ def open_source(
     """An open source over a manifest's text. `shared`: within the budget of calls that all tasks with these credentials
     have together, and with the token that those of this process have. Makes no call. Raises ManifestError."""
     told = manifests.parse(manifest)
-    budget = budget_of(told.base_url, settings, credentials) if shared else ""
-    asked = f"{budget} {told.auth.token_url} {told.auth.scope} {sorted(settings.items())}"
-    return RestSource(
+    opened = partial(
+        RestSource,
         told,
         settings=settings,
         credentials=credentials,
         gate=Gate(allow=django_settings.OUTBOUND_ALLOW),
-        token_store=_tokens(asked) if shared else None,
-        pace=partial(SharedPace, budget) if shared else None,
     )
+    if not shared:
+        return opened()
+    budget = budget_of(told.base_url, settings, credentials)
+    asked = f"{budget} {told.auth.token_url} {told.auth.scope} {sorted(settings.items())}"
+    return opened(token_store=_tokens(asked), pace=partial(SharedPace, budget))
 
 
 @lru_cache(maxsize=1000)

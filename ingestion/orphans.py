@@ -47,8 +47,8 @@ class Look:
             self.left = iter(opened.list(""))
         try:
             found = list(islice(self.left, LOOKED_AT_ONCE))
-        except Exception:
-            self.left = None  # what has broken off cannot go on
+        except Exception:  # whatever it is: a listing that has broken off cannot go on
+            self.left = None
             raise
         if len(found) < LOOKED_AT_ONCE:
             self.left, self.ended = None, monotonic()
