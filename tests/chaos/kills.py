@@ -7,8 +7,9 @@ R1 freezes one for four that it kills, so that the dead and the late meet.
 import os
 import random
 import signal
+import time
 
-from tests.chaos.campaign import Campaign, Pauses, campaign
+from tests.chaos.campaign import STUCK_S, Campaign, Pauses, campaign
 from tests.chaos.scenario import NONE, Answer, Options, main
 
 PAUSE_BEYOND_LEASE = 0.8  # in R1: long enough to lose the task, short enough to come back while another works on it
@@ -18,12 +19,14 @@ STAGES = 5
 
 
 def kill(options: Options) -> Answer:
-    """R1. At least a run for two kills."""
-    with campaign(options, runs=max(12, options.count // 2)) as house:
+    """R1. A run for two kills: where runs are slower than faults, the next fault waits for the next run."""
+    runs = max(12, options.count // 2)
+    with campaign(options, runs=runs) as house:
         dice, pauses = options.dice, Pauses(2.0 + PAUSE_BEYOND_LEASE)
         faults = ["kill"] * options.count + ["pause"] * (options.count // 4 + (16 if options.mutant != NONE else 0))
         dice.shuffle(faults)
-        for fault in faults:
+        for number, fault in enumerate(faults):
+            _wait_for_runs(house, left=runs * (1 - number / len(faults)))
             index = house.victim(dice, sparing=pauses.pids)
             if fault == "kill":
                 house.crew.kill(index)
@@ -34,6 +37,13 @@ def kill(options: Options) -> Answer:
         _end(house, pauses)
         _judge_kills(house, options)
         return house.answer
+
+
+def _wait_for_runs(house: Campaign, *, left: float) -> None:
+    """Until no more than so many are still to be started; a run that is stuck is for the end to find."""
+    patience = time.monotonic() + STUCK_S
+    while house.story.left > left and time.monotonic() < patience:
+        house.go_on(0.1)
 
 
 def _judge_kills(house: Campaign, options: Options) -> None:
