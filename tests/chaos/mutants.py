@@ -59,7 +59,9 @@ def taking_cut_answers_for_empty_ones() -> None:
             return b"{", 1
 
     def records(self: selection.Selector, text: bytes) -> selection.Contents:
-        return selection.Contents(lines=b"", count=0) if text == b"{" else read_records(self, text)
+        if text != b"{":
+            return read_records(self, text)
+        return selection.Contents(facts=dict.fromkeys(self._facts))
 
     body.BodyReader.read, selection.Selector.read = read, records
 
