@@ -148,13 +148,14 @@ NASTY = [
     "007",
     "1e5",
     "=1+1",
-    "x" * 70_000,
 ]
+LONG = {"Redshift": "x" * 65_535}  # the longest that it holds
 
 
 @pytest.mark.parametrize("first", ["plain", ""])
 def test_nasty_texts_arrive_byte_for_byte(warehouse: Warehouse, tmp_path: Path, first: str) -> None:
-    records = [{"n": number, "v": text} for number, text in enumerate([first, *NASTY])]
+    texts = [first, *NASTY, LONG.get(warehouse.label, "x" * 70_000)]
+    records = [{"n": number, "v": text} for number, text in enumerate(texts)]
     records.append({"n": len(records), "v": None})
     table = converted(tmp_path, records)["t"]
     blueprint = agree(Blueprint(), [("task", table.part.columns)]).blueprint

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.errors import SchemaFault
+from ingestion.errors import IngestionError, SchemaFault
 from ingestion.warehouse.base import LoadFault, Mode, Warehouse
 from tests.ingestion.warehouse_kit import ID_NAME, PLAIN, Bare, Load, columns, live, publish, tamper
 
@@ -141,6 +141,11 @@ def test_a_view_over_the_table_outlives_every_change(warehouse: Warehouse):
     Load(1, [(1, 10)], columns(id="integer", v="integer")).run(warehouse)
     tamper(warehouse, "CREATE VIEW live.big AS SELECT id, v FROM live.surveys WHERE id > 0")
     tamper(warehouse, "CREATE VIEW live.bigger AS SELECT id, v FROM live.big WHERE id > 1")
+    if warehouse.label == "Redshift":  # which asks for views that are not bound; the stand-in knows no others
+        with pytest.raises(SchemaFault, match="a view that is bound to it stands in the way"):
+            Load(2, [(2, 20, "x")], columns(id="integer", v="integer", more="text"), Mode.MERGE).run(warehouse)
+        assert warehouse.query("SELECT id, v FROM live.surveys") == [(1, 10)]
+        return
 
     Load(2, [(2, 20, "x")], columns(id="integer", v="integer", more="text"), Mode.MERGE).run(warehouse)
     Load(3, [(3, "many")], columns(id="integer", v="text"), Mode.MERGE).run(warehouse)
@@ -194,12 +199,20 @@ def test_json_arrives_as_it_was_written(warehouse: Warehouse):
 
 
 def test_what_is_no_json_is_refused(warehouse: Warehouse):
-    with pytest.raises(LoadFault, match="Row 1"):
+    refused = pytest.raises(LoadFault, match="Row 1")
+    if warehouse.label == "Redshift":  # which parses JSON in a statement of its own, and names no row
+        refused = pytest.raises(IngestionError, match="while loading surveys")
+    with refused:
         Load(1, [(1, "{")], columns(id="integer", doc="json")).stage(warehouse)
+    assert warehouse.query("SELECT count(*) FROM headgate_books._ledger") == [(0,)]
 
 
 def test_a_large_value_arrives(warehouse: Warehouse):
     large = "x" * 9_000_000
+    if warehouse.label == "Redshift":
+        with pytest.raises(LoadFault, match=r"Row 1 .* the value of name does not fit"):
+            Load(1, [(1, large)]).run(warehouse)
+        return
 
     Load(1, [(1, large)]).run(warehouse)
 
