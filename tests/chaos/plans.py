@@ -90,6 +90,15 @@ PLANS = {
         mutants=("no_ledger",),
         quick=4,
     ),
+    "R7": Plan(
+        title="S3 fails a fifth of all requests and spoils what is read: all rows are right, nothing foreign is loaded",
+        module="s3_faults",
+        target=240,
+        usual=240,
+        unit="faults of S3, under 20 runs and 20 batches",
+        mutants=("prefix_list", "no_digest"),
+        quick=48,
+    ),
     "R8": Plan(
         title="The source answers 429, 500, cut answers, resets, and its tokens wear out: the rows are exact",
         module="sources",

@@ -1,15 +1,10 @@
-"""S3 refuses, stalls, loses answers, cuts and spoils reads while runs and batches go through; all rows are checked.
-Prints one JSON line.
+"""R7: S3 refuses, stalls, loses answers, cuts and spoils reads while runs and batches go through; all rows are checked.
 
-`python -m tests.chaos.s3_faults --runs 20 --batches 20 --seed 1 [--mutant prefix_list|no_digest]`; exits 1 when a row
-is lost, doubled or wrong, a run or batch did not complete, something was loaded that no row names, or there were too
-few faults. Beside every staged part lies a foreign object that looks like one.
+Beside every staged part lies a foreign object that looks like one. Wrong is a row that is lost, doubled or changed, a
+run or batch that did not end as it should, and a part that was loaded and that no row names.
 """
 
-import argparse
-import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -21,11 +16,13 @@ from typing import Any
 
 from tests.chaos.batch_kills import Clients
 from tests.chaos.house import MANIFEST, ROOT, Crew, house
+from tests.chaos.scenario import Answer, Options, main, set_up_django
 from tests.services import faulty
 from tests.services.faulty import Dice, FaultyProxy
 from tests.services.s3 import CREDENTIALS, REGION, RunningS3, start_s3
 
 TWIN = 5_000_000  # the foreign object beside part-7 is called part-5000007
+FAULTS_OF_TWO = 12  # that a run and a batch meet together, at the very least
 PATIENCE = 600  # seconds in which all runs, then all batches must have ended; a crowded machine needs them
 PART = re.compile(r"/(?P<bucket>[^/]+)/(?P<folder>.+)/part-(?P<number>\d+)\.csv\.gz")
 CHANCES = {
@@ -49,31 +46,24 @@ class S3Crew(Crew):
         self.members = [self._hire() for _ in range(self.size)]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--batches", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mutant", default="none")
-    options = parser.parse_args()
+def play(options: Options) -> Answer:
+    """R7. Runs first, then batches: as many of each as it takes to meet so many faults."""
+    jobs = max(2, options.count // FAULTS_OF_TWO)
     os.environ |= CREDENTIALS
     with house() as api, _s3(options.seed) as (proxy, address):
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "STAGING_URL": address,
-            "HEADGATE_PUBLISH_PAUSE_SECONDS": "0.05",
-            "HEADGATE_LEASE_SECONDS": "20",  # nobody dies here
-        }
-        import django
-
-        django.setup()
-        answer = _story(api.url, options)
-        met = {fault or "none": count for fault, count in sorted(proxy.met.items())}
-        faults = sum(count for fault, count in met.items() if fault != "none")
-        enough = faults >= (options.runs + options.batches) * 3
-        answer |= {"mutant": options.mutant, "requests": sum(met.values()), "faults": faults, "met": met}
-        print(json.dumps(answer | {"enough_faults": enough}), flush=True)
-        return 0 if enough and not answer["wrong"] else 1
+        set_up_django(
+            {
+                "STAGING_URL": address,
+                "HEADGATE_PUBLISH_PAUSE_SECONDS": "0.05",
+                "HEADGATE_LEASE_SECONDS": "20",  # nobody dies here
+            }
+        )
+        answer = Answer()
+        facts = _story(api.url, options, jobs)
+        answer.wrong += facts.pop("wrong")
+        answer.injected = {fault: count for fault, count in sorted(proxy.met.items()) if fault}
+        answer.facts |= facts | {"requests": sum(proxy.met.values())}
+        return answer
 
 
 @contextmanager
@@ -100,10 +90,10 @@ def _twins(server: RunningS3) -> Any:
     return stored
 
 
-def _story(url: str, options: argparse.Namespace) -> dict[str, Any]:
+def _story(url: str, options: Options, jobs: int) -> dict[str, Any]:
     from tests.chaos.story import Story
 
-    story = Story(url, MANIFEST, sources=min(4, options.runs), runs=options.runs)
+    story = Story(url, MANIFEST, sources=min(4, jobs), runs=jobs)
     crew = S3Crew(options.mutant)
     sweeper = subprocess.Popen([sys.executable, "manage.py", "sweep"], cwd=ROOT)
     started = time.monotonic()
@@ -111,23 +101,22 @@ def _story(url: str, options: argparse.Namespace) -> dict[str, Any]:
         crew.start()
         while not story.advance() and time.monotonic() - started < PATIENCE:
             time.sleep(0.2)
-        answer = story.verdict()
-        answer["runs_s"] = round(time.monotonic() - started)
-        if options.batches:
-            answer["batches"] = _batches(options)
-            answer["wrong"] += answer["batches"].pop("wrong")
-        answer["wrong"] += _unnamed()
+        facts = story.verdict()
+        facts["runs_s"] = round(time.monotonic() - started)
+        facts["batches"] = _batches(options, jobs)
+        facts["wrong"] += facts["batches"].pop("wrong")
+        facts["wrong"] += _unnamed()
     finally:
         crew.stop()
         sweeper.terminate()
         sweeper.wait()
-    return answer
+    return facts
 
 
-def _batches(options: argparse.Namespace) -> dict[str, Any]:
-    clients = Clients(random.Random(options.seed), options.batches)
+def _batches(options: Options, jobs: int) -> dict[str, Any]:
+    clients = Clients(options.dice, jobs)
     started = time.monotonic()
-    for number in range(options.batches):
+    for number in range(jobs):
         clients.send(number)
     while clients.open() and time.monotonic() - started < PATIENCE:
         time.sleep(0.2)
@@ -154,4 +143,4 @@ def _unnamed() -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main({"R7": play}))
