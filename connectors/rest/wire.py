@@ -4,6 +4,7 @@ Uses the standard library's HTTP client on sockets that the gate opened. Knows n
 no JSON.
 """
 
+import http
 import http.client
 import re
 import select
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from connectors.protocol import Fault, SourceError
@@ -23,6 +24,7 @@ from connectors.rest.gate import PORTS, Destination, Gate, place
 MAX_HOPS: Final = 5
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 ENDED: Final = (http.client.BadStatusLine, ConnectionResetError, BrokenPipeError)
+MAX_INTERIM: Final = 100
 AGENT: Final = "Headgate/0.1"
 UNSENT: Final = re.compile("[ \u0080-\U0010ffff]+")  # line breaks are refused: nobody means them
 
@@ -50,8 +52,22 @@ class Answer:
     seconds: float = 0.0  # as the client measured it
 
 
+class _Response(http.client.HTTPResponse):
+    """Passes over interim answers, like 103 Early Hints. The library does so for 100 alone."""
+
+    def begin(self) -> None:
+        for _ in range(MAX_INTERIM):
+            super().begin()
+            if not 100 <= self.status < 200 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return
+            self.headers = self.msg = cast("http.client.HTTPMessage", None)  # else the next head is not read
+        raise WireError(f"it announced an answer {MAX_INTERIM} times and gave none")
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection whose socket comes from the gate."""
+
+    response_class = _Response
 
     def __init__(self, destination: Destination, gate: Gate, limits: Limits) -> None:
         super().__init__(destination.host, destination.port, timeout=limits.read_timeout)

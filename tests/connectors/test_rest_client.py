@@ -327,3 +327,40 @@ def test_a_connection_is_kept_for_the_next_call_and_replaced_when_it_has_ended()
 
     assert ports[0] == ports[1] != ports[2] == ports[3]
     assert source.usage.retried <= 1
+
+
+def test_interim_answers_are_passed_over() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 7\r\n\r\n"
+    interim = [hints, b"HTTP/1.1 100 Continue\r\n\r\n" + hints * 2, b"HTTP/1.1 102 Processing\r\n\r\n", b""]
+
+    def answer(call: Call) -> Reply:
+        return ok({"data": [{"id": call.params["page"]}], "pages": 4})
+
+    with scripted(answer) as server:
+        original, left, ports = server.handle, list(interim), set()
+
+        def handle(handler: Any) -> None:
+            ports.add(handler.client_address[1])
+            handler.wfile.write(left.pop(0))
+            original(handler)
+
+        server.handle = handle  # type: ignore[method-assign]
+        source = open_scripted(server, manifest_of(PAGED.replace("in_flight: 4", "in_flight: 1")))
+        pages = read_all(source)
+
+    assert [row["id"] for row in records(pages)] == ["1", "2", "3", "4"]
+    assert {page.status for page in pages} == {200}
+    assert source.usage.retried == 0
+    assert len(ports) == 1
+
+
+def test_interim_answers_without_end_are_given_up() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+    with scripted(lambda _: GOOD) as server:
+        server.handle = lambda handler: handler.wfile.write(hints * 2_000)  # type: ignore[method-assign]
+        source = open_scripted(server, manifest_of(ENDPOINT, more="client: {attempts: 2}"))
+        with pytest.raises(SourceError, match="announced an answer 100 times and gave none") as caught:
+            read_all(source)
+
+    assert caught.value.fault is Fault.TRANSIENT
