@@ -171,10 +171,9 @@ class CursorToken(Pager):
         return Address(values=self._size() | ({} if token is None else {self.spec.param: token}))
 
     def _next(self, token: Token, got: Got) -> Token:
-        facts = got.contents.facts
-        if self.spec.more_path and facts.get(self.spec.more_path) in (None, False, 0, "", "false"):
+        value = _named(got.contents, self.spec.path)
+        if self.spec.more_path and got.contents.facts.get(self.spec.more_path) in (None, False, 0, "", "false"):
             return None
-        value = facts.get(self.spec.path)
         if value in (None, "", False):
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -200,7 +199,7 @@ class NextLink(_Linked):
     """A link in the body."""
 
     def _link(self, got: Got) -> str:
-        value = got.contents.facts.get(self.spec.path)
+        value = _named(got.contents, self.spec.path)
         if value in (None, "", False):
             return ""
         if not isinstance(value, str):
@@ -255,6 +254,13 @@ def same_host_link(url: str, link: str) -> str:
         )
     parts = urlsplit(target)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _named(contents: Contents, path: Path) -> Any:
+    """What stands at a path beside the records. A list has no place for it: its first page is not all there is."""
+    if path not in contents.facts and contents.count:
+        raise _unusable(f"the answer is a list of records, which has no `{'.'.join(path)}`")
+    return contents.facts.get(path)
 
 
 def _count(facts: Mapping[Path, Any], path: Path) -> int | None:

@@ -9,8 +9,8 @@ from connectors.protocol import Fault, SourceError
 from connectors.rest import errors, templating
 from connectors.rest.client import TryAgain, status_reason
 from connectors.rest.errors import Place
+from connectors.rest.kinds import Foreign, contents_of
 from connectors.rest.selection import Contents, Path, Selector
-from connectors.rest.text import json_text
 from connectors.rest.wire import Answer
 
 EMPTY_STATUSES: Final = (204, 205)
@@ -53,29 +53,30 @@ class Judge:
         if rule is not None and rule.action is not Action.SUCCESS:
             return _ruled(rule, answer.status, place)
         if not success:
-            contents = self._selector.read(json_text(answer))
+            contents = contents_of(answer, self._selector)
         if not contents.found:
             raise _nothing_there(contents)
         return Verdict(contents=contents)
 
     def _unreadable(self, answer: Answer, place: Place, problem: TryAgain) -> Verdict:
-        """An answer of success that is no JSON: only its text can be looked at. Raises TryAgain where no rule does."""
+        """An answer of success that is no JSON: only its text can be looked at. Raises TryAgain where no rule does, and
+        SourceError where another try would bring the same."""
         for rule in self._rules:
             named = rule.when is not None and rule.when.contains and not rule.when.path
             if named and rule.action is not Action.SUCCESS and _fits(rule, answer, Contents(facts={})):
                 return _ruled(rule, answer.status, place)
-        raise problem
+        raise problem.error if isinstance(problem, Foreign) else problem
 
     def _contents(self, answer: Answer, success: bool) -> Contents:
         """The body as it is read for records; that of an error only as far as rules look at it."""
         if answer.status in EMPTY_STATUSES:
             return Contents(facts={})
         if success:
-            return self._selector.read(json_text(answer))
+            return contents_of(answer, self._selector)
         if not any(rule.when for rule in self._rules):
             return Contents(facts={})
         try:
-            return self._selector.read(json_text(answer))
+            return contents_of(answer, self._selector)
         except TryAgain:  # an error page that is no JSON: rules on fields do not fit it
             return Contents(facts={})
 

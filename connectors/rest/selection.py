@@ -45,6 +45,11 @@ class Selector:
         self._facts = tuple(dict.fromkeys(facts))
         self._decoder = _Outline(records, self._facts) if records else None
 
+    @property
+    def is_whole(self) -> bool:
+        """Is the answer itself the list of records?"""
+        return not self._records
+
     def read(self, text: bytes) -> Contents:
         """Raises TryAgain for what is no JSON, or not all of it."""
         stripped = text.strip()

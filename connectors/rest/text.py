@@ -18,15 +18,17 @@ UNUSUAL: Final = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")  # plain alterna
 LITERALS: Final = (b"NaN", b"-Infinity", b"Infinity")
 
 
-def json_text(answer: Answer) -> bytes:
-    """UTF-8 without a byte order mark and without raw line breaks. Raises SourceError for bytes that cannot be read.
+def utf8_text(answer: Answer) -> bytes:
+    """UTF-8 without a byte order mark. Raises SourceError for bytes that cannot be read."""
+    return _as_utf8(answer.body, _charset(answer))
 
-    A raw line break cannot stand inside a JSON string, so that a blank in its place changes no value.
-    """
-    body = _as_utf8(answer.body, _charset(answer))
-    if b"\n" in body:
-        body = body.replace(b"\n", b" ")
-    return body.replace(b"\r", b" ") if b"\r" in body else body
+
+def on_one_line(text: bytes) -> bytes:
+    """JSON without raw line breaks: these cannot stand inside a string, so that a blank in their place changes no
+    value."""
+    if b"\n" in text:
+        text = text.replace(b"\n", b" ")
+    return text.replace(b"\r", b" ") if b"\r" in text else text
 
 
 def _charset(answer: Answer) -> str:

@@ -272,3 +272,29 @@ def test_a_link_with_blanks_and_letters_beyond_ascii_is_followed(style: str):
 
         assert len(server.calls) == 2
     assert records(pages) == [ROWS[1], ROWS[0]]
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["{style: cursor, path: next}", "{style: cursor, path: next, more_path: more}", "{style: next_link, path: next}"],
+)
+def test_a_list_without_a_place_for_the_next_page_is_not_taken_for_all_there_is(style: str) -> None:
+    text = endpoint(style).replace("records: data, ", "")
+
+    with scripted(lambda _: ok([{"n": 1}])) as server, pytest.raises(SourceError) as caught:
+        read_all(open_scripted(server, manifest_of(text)))
+    assert caught.value.fault is Fault.CONFIG
+    assert "a list of records, which has no `next`" in caught.value.message
+
+    with scripted(lambda _: ok([])) as server:
+        assert records(read_all(open_scripted(server, manifest_of(text)))) == []
+
+
+def test_json_lines_are_paged_by_what_the_last_of_them_says() -> None:
+    def answer(call: Call) -> Reply:
+        first = call.params.get("cursor") is None
+        return Reply(b'{"data":{"n":1}}\n{"data":{"n":2}}\n{"next":"b","data":[]}' if first else b'{"data":{"n":3}}\n')
+
+    with scripted(answer) as server:
+        source = open_scripted(server, manifest_of(endpoint("{style: cursor, path: next}")))
+        assert records(read_all(source)) == [{"n": 1}, {"n": 2}, {"n": 3}]

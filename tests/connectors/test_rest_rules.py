@@ -148,3 +148,13 @@ def test_a_rule_on_fields_takes_no_answer_that_is_no_json_for_an_empty_one() -> 
     rule, then = "{when: {path: ok, exists: false}, action: ignore}", ok({"data": [{"id": 1}], "ok": True})
 
     assert read(Reply(b"<html>Moment please</html>"), rule, then=then)[0] == [{"id": 1}]
+
+
+def test_jsonp_fails_at_once_and_says_where() -> None:
+    with pytest.raises(SourceError) as caught:
+        read(Reply(b"cb({});"), "{status: 404, action: ignore}")
+
+    assert caught.value.fault is Fault.CONFIG
+    assert "JSONP" in caught.value.message
+    assert caught.value.message.endswith("at 'Items', page 1.")
+    assert read(Reply(b"cb({});"), "{when: {contains: cb(}, action: ignore, message: nothing there}")[0] == []

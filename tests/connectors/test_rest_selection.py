@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from connectors.protocol import Fault, SourceError
 from connectors.rest.client import TryAgain
+from connectors.rest.kinds import Foreign, contents_of
 from connectors.rest.selection import Contents, Selector
-from connectors.rest.text import json_text
 from connectors.rest.wire import Answer
 
 
@@ -21,7 +21,7 @@ def select(body: bytes, records: str = "data", facts: tuple[str, ...] = (), cont
     def split(path: str) -> tuple[str, ...]:
         return tuple(part for part in path.split(".") if part)
 
-    return Selector(split(records), [split(fact) for fact in facts]).read(json_text(answer(body, content_type)))
+    return contents_of(answer(body, content_type), Selector(split(records), [split(fact) for fact in facts]))
 
 
 def test_records_are_passed_on_byte_for_byte() -> None:
@@ -208,3 +208,79 @@ def test_whatever_python_writes_is_passed_on_byte_for_byte(values: list[object])
     contents = select(f'{{"data":[{",".join(texts)}]}}'.encode())
 
     assert contents.lines == "".join(f"{text}\n" for text in texts).encode()
+
+
+NDJSON = "application/x-ndjson"
+ROWS = b'{"id":1,"t":"\\n\xe2\x80\xa8"}\r\n\n {"id":2,"n":[1,{"a":NaN}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (NDJSON, ROWS),
+        ("application/jsonl; charset=utf-8", ROWS[:-1]),
+        ("application/json-seq", b"\x1e" + ROWS.replace(b"\n {", b"\n\x1e{")),
+        ("application/json", ROWS),
+        ("", ROWS),
+    ],
+)
+def test_json_lines_are_a_list_of_records(content_type: str, body: bytes) -> None:
+    contents = select(body, "", content_type=content_type)
+
+    assert contents.count == 2
+    assert contents.lines == b'{"id":1,"t":"\\n\xe2\x80\xa8"}\n{"id":2,"n":[1,{"a":NaN}]}\n'
+
+
+def test_json_lines_may_hold_their_records_in_a_place() -> None:
+    body = b'{"result":{"id":1}}\n{"result":[{"id":2},{"id":3}],"next":"a"}\n'
+
+    contents = select(body, "result", ("next",), NDJSON)
+
+    assert (contents.lines, contents.count) == (b'{"id":1}\n{"id":2}\n{"id":3}\n', 3)
+    assert contents.facts == {("next",): "a"}
+    odd = select(body + b'{"error":"secret"}', "result", content_type=NDJSON)
+    assert (odd.found, odd.keys) == (False, ("error",))
+
+
+def test_json_that_says_it_is_lines_is_read_as_it_is() -> None:
+    assert select(b"", "", content_type=NDJSON).count == 0
+    assert select(b'[\n{"id":1},\n{"id":2}\n]', "", content_type=NDJSON).count == 2
+    assert select(b'{\n"data": [1, 2]}', "data", content_type=NDJSON).count == 2
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "reason"),
+    [
+        (NDJSON, b'{"id":1}\n{"id":', "cut short"),
+        (NDJSON, b'{"id":1}\n{"id":2},{"id":3}', "no valid JSON"),
+        (NDJSON, b'{"id":1}\nplease wait\n{"id":2}', "no valid JSON"),
+        (NDJSON, b"<html>\n</html>", "HTML"),
+        ("", b'{"id":1}\n{"id":2,,}', "no valid JSON"),
+        ("text/csv; charset=utf-8", b"id,name\n1,one\n", r"no valid JSON \(it calls itself text/csv\)"),
+        ("application/xml", b"<rows/>", "XML"),
+        ("", b'<?xml version="1.0"?><rows/>', "XML"),
+        ("application/xhtml+xml", b"<html>", "HTML"),
+    ],
+)
+def test_what_came_instead_of_json_is_named(content_type: str, body: bytes, reason: str) -> None:
+    with pytest.raises(TryAgain, match=reason) as caught:
+        select(body, "", content_type=content_type)
+
+    assert not isinstance(caught.value, Foreign)
+
+
+@pytest.mark.parametrize(
+    "body", [b'cb({"data": []});', b'/**/ jQuery1.x_2 ([{"a": "b"}])', b"typeof cb === 'function' && cb({\"a\":1});\n"]
+)
+def test_jsonp_is_named_and_not_tried_again(body: bytes) -> None:
+    with pytest.raises(Foreign) as caught:
+        select(body)
+
+    assert caught.value.error.fault is Fault.CONFIG
+    assert "JSONP" in caught.value.error.message
+    assert "`callback`" in caught.value.error.advice
+
+
+@pytest.mark.parametrize("guard", [b")]}'\n", b")]}',\n", b"for (;;);", b"while(1);"])
+def test_json_behind_a_guard_against_scripts_is_read(guard: bytes) -> None:
+    assert select(guard + b'{"data":[1]}').lines == b"1\n"
