@@ -26,6 +26,8 @@ TEXTS: Final = {
     "duplicate_key": "keys that came twice in one object: the last was kept",
     "nul_removed": "characters U+0000, which no warehouse can hold, were removed",
     "surrogate_replaced": "halves of a character, which no warehouse can hold, became U+FFFD",
+    "mixed_kinds": "values that are no objects, where others are: this column has them all as text or JSON, and what "
+    "is in the objects is in the columns below it as well",
     "nan_to_null": "NaN or infinite numbers, which JSON does not know, became null",
 }
 

@@ -88,6 +88,8 @@ def _check(shape: Shape) -> None:
     """Refuse what cannot be said in the reader's own terms, where names differ by more than case."""
     if not shape.children:
         raise NeedsExact("no_keys")
+    if _is_mixed_somewhere(shape):
+        raise NeedsExact("mixed")
     for _, place in structs(shape):
         keys = list(place.children)
         if len({key.lower() for key in keys}) < len(keys):
@@ -96,6 +98,11 @@ def _check(shape: Shape) -> None:
             raise NeedsExact("key")
         if len(keys) > MOST_COLUMNS:
             raise NeedsExact("columns")
+
+
+def _is_mixed_somewhere(shape: Shape) -> bool:
+    inner = [*shape.children.values(), *([shape.elements] if shape.elements else [])]
+    return shape.is_mixed or any(_is_mixed_somewhere(place) for place in inner)
 
 
 def _check_elements(array: Shape) -> None:

@@ -58,7 +58,7 @@ class Reader:
             return examples
         self._fill_children()
         self.spans = [measure(self.duck, f"t{number}", layout.leaves) for number, layout in enumerate(self.layouts)]
-        if examples := self._with_closed_objects():
+        if examples := self._with_unseen_objects():
             return examples
         self._refuse_oddities()
         return []
@@ -129,19 +129,33 @@ class Reader:
                     return [_wrapped(row[0], layout.array) for row in found]
         return []
 
-    def _with_closed_objects(self) -> list[str]:
-        """Objects where the sample had nothing but nulls."""
+    def _with_unseen_objects(self) -> list[str]:
+        """Objects where the sample had none."""
         for number, layout in enumerate(self.layouts):
             for leaf in layout.leaves:
+                if not is_open(leaf.keys, {}, layout.spec.depth) or self._is_closed(layout, leaf):
+                    continue
                 span = self.spans[number][leaf.id]
-                if not (leaf.raw and span.all_start_with("{") and (span.low, span.high) != ("{}", "{}")):
-                    continue
-                if not layout.array and place_at(self.shape, leaf.keys).closed:
-                    continue
-                if is_open(leaf.keys, {}, layout.spec.depth):
-                    found = self._run(f"SELECT {leaf.id} FROM t{number} WHERE {leaf.id} <> '{{}}' LIMIT {MORE_SAMPLES}")
-                    return [_wrapped(row[0], leaf.keys, layout.array) for row in found]
+                if leaf.raw and span.high.startswith("{"):  # nothing in JSON text is greater
+                    test = f"starts_with({leaf.id}, '{{') AND {leaf.id} <> '{{}}'"
+                    found = self._run(f"SELECT {leaf.id} FROM t{number} WHERE {test} LIMIT {MORE_SAMPLES}")
+                    examples = [_wrapped(row[0], leaf.keys, layout.array) for row in found]
+                else:
+                    examples = self._with_objects_at(layout, leaf) if not leaf.raw and span.objects else []
+                if examples:
+                    return examples
         return []
+
+    def _is_closed(self, layout: Layout, leaf: Leaf) -> bool:
+        return not layout.array and place_at(self.shape, leaf.keys).closed
+
+    def _with_objects_at(self, layout: Layout, leaf: Leaf) -> list[str]:
+        """Of a column of strings only the records can tell: an object was read as its text."""
+        above = "".join(f'."{key}"' for key in layout.array) + "[*]" if layout.array else ""
+        path = text("$" + above + "".join(f'."{key}"' for key in leaf.keys))
+        kind = f"json_type(json, {path})"
+        test = f"list_contains({kind}, 'OBJECT')" if layout.array else f"{kind} = 'OBJECT'"
+        return [row[0] for row in self._run(f"SELECT json FROM {self._lines()} WHERE {test} LIMIT {MORE_SAMPLES}")]
 
     def _with_unknown_keys(self) -> list[str]:
         places = list(structs(self.shape))

@@ -105,6 +105,8 @@ class _Walk:
             if isinstance(goal, Fork):
                 if isinstance(value, dict):
                     self.follow(value, goal.trie, (*path, key))
+                else:
+                    self.decoder.losses["mixed_kinds", join_path((*path, key))] += 1
                 goal = goal.column
             if isinstance(goal, dict):
                 self.follow(value, goal, (*path, key))

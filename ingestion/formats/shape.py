@@ -58,6 +58,12 @@ class Shape:
         return self.kinds == {"object"} and bool(self.children) and not self.closed
 
     @property
+    def is_mixed(self) -> bool:
+        """Objects here and something else there: one column takes them all, and what is in the objects has columns
+        below it, so that one odd value empties nobody's."""
+        return {"object"} < self.kinds and bool(self.children) and not self.closed
+
+    @property
     def is_table(self) -> bool:
         return self.kinds == {"array"} and self.elements is not None and self.elements.is_object
 
@@ -143,7 +149,7 @@ def lay_out(shape: Shape, specs: Sequence[TableSpec]) -> list[Layout]:
 
 
 def _layout(spec: TableSpec, shape: Shape, array: tuple[str, ...], taken: set[tuple[str, ...]]) -> Layout:
-    found = [(keys, leaf) for keys, leaf in leaves_of(shape) if keys not in taken]
+    found = [(keys, leaf) for keys, leaf in leaves_of(shape) if not any(keys[: len(path)] == path for path in taken)]
     leaves = tuple(Leaf(f"c{number}", keys, leaf.is_raw) for number, (keys, leaf) in enumerate(found[:MOST_COLUMNS]))
     return Layout(spec, shape, array, leaves, tuple(keys for keys, _ in found[MOST_COLUMNS:]))
 
@@ -151,10 +157,10 @@ def _layout(spec: TableSpec, shape: Shape, array: tuple[str, ...], taken: set[tu
 def leaves_of(shape: Shape, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Shape]]:
     """The places that become columns, in order of appearance."""
     for key, child in shape.children.items():
-        if child.is_object:
-            yield from leaves_of(child, (*path, key))
-        else:
+        if not child.is_object:
             yield (*path, key), child
+        if child.is_object or child.is_mixed:
+            yield from leaves_of(child, (*path, key))
 
 
 def place_at(shape: Shape, path: Sequence[str]) -> Shape:

@@ -101,14 +101,15 @@ def _same(staged: str | None, meant: Any) -> bool:
 
 
 def _places(record: dict[str, Any], known: set[str], path: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a record by column: an object is followed unless it is a column itself."""
+    """The values of a record by column: an object is followed, also where it is a column itself since others there are none."""
     found = {}
     for key, value in record.items():
         here = (*path, key)
         if isinstance(value, dict) and join_path(here) not in known:
             assert len(here) < DEPTH or value == {}
+        if isinstance(value, dict) and len(here) < DEPTH:
             found |= _places(value, known, here)
-        else:
+        if not isinstance(value, dict) or join_path(here) in known:
             found[join_path(here)] = value
     return found
 

@@ -260,3 +260,47 @@ def test_threads_convert_side_by_side(tmp_path: Path) -> None:
         thread.join()
 
     assert results == {0: 500, 1: 500, 2: 500}
+
+
+@pytest.mark.parametrize("odd", ["x", 5, True, [1], '{"city": "text"}'], ids=str)
+@pytest.mark.parametrize("at", [0, 60, 4_000])
+def test_one_value_that_is_no_object_empties_nobodys_columns(tmp_path: Path, odd: object, at: int) -> None:
+    records: list[dict[str, object]] = [{"id": n, "address": {"city": f"c{n}", "geo": {"x": n}}} for n in range(5_000)]
+    records[at]["address"] = odd
+
+    staged = table(tmp_path, records)
+
+    rows = {int(row["id"] or 0): row for row in staged.rows}
+    assert all(row["address.city"] == f"c{n}" and row["address.geo.x"] == str(n) for n, row in rows.items() if n != at)
+    assert (rows[at]["address.city"], rows[at]["address"]) == (None, odd if isinstance(odd, str) else json.dumps(odd))
+    assert staged.warnings == {("mixed_kinds", "address"): 1}
+
+
+@pytest.mark.parametrize("usual", ["x", 5, '{"z": 1}', [1]], ids=str)
+def test_an_object_among_other_values_has_columns_however_late_it_comes(tmp_path: Path, usual: object) -> None:
+    records: list[dict[str, object]] = [{"id": n, "v": usual} for n in range(3_000)]
+    records[2_000]["v"] = {"city": "late"}
+
+    staged = table(tmp_path, records)
+
+    rows = {int(row["id"] or 0): row for row in staged.rows}
+    assert (rows[2_000]["v.city"], rows[2_000]["v"]) == ("late", '{"city":"late"}')
+    assert rows[0]["v"] == (usual if isinstance(usual, str) else json.dumps(usual))
+    assert staged.warnings == {("mixed_kinds", "v"): 2_999}
+
+
+def test_mixed_values_inside_of_child_tables_and_in_their_place(tmp_path: Path) -> None:
+    items = TableSpec(name="items", array_path=("items",), parent_key=("id",))
+    records: list[dict[str, object]] = [{"id": n, "items": [{"sku": "a", "w": "1"}]} for n in range(3_000)]
+    records += [{"id": 3_000, "items": [{"sku": {"no": 7}}]}, {"id": 3_001, "items": {"sku": "single"}}]
+
+    tables = converted(tmp_path, records, ORDERS, items)
+
+    rows = {row["_parent_id"]: row for row in tables["items"].rows}
+    assert (rows["3000"]["sku.no"], rows["0"]["sku"]) == ("7", "a")
+    assert set(tables["orders"].types) == {"id"}
+    assert (tables["items"].part.rows, tables["items"].part.rejected) == (3_001, 1)
+    assert tables["orders"].warnings | tables["items"].warnings == {
+        ("mixed_kinds", "sku"): 3_000,
+        ("not_an_array", ""): 1,
+    }
