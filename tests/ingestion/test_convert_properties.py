@@ -101,7 +101,7 @@ def _same(staged: str | None, meant: Any) -> bool:
 
 
 def _places(record: dict[str, Any], known: set[str], path: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The values of a record by column: an object is followed, also where it is a column itself since others there are none."""
+    """The values of a record by column: an object is followed, also where it is one itself."""
     found = {}
     for key, value in record.items():
         here = (*path, key)
