@@ -49,6 +49,12 @@ def open_revision(revision: ConfigRevision) -> Source:
     )
 
 
+@lru_cache(maxsize=200)
+def tasks_at_once(manifest: str) -> int | None:
+    """How many tasks of one source may call at the same time, by a manifest's text; None where it sets no limit."""
+    return manifests.parse(manifest).client.tasks_at_once
+
+
 def open_data_source(source: DataSource) -> Source:
     return open_source(source.connector.manifest, settings=source.settings, credentials=source.credentials)
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from connectors import budgets
@@ -161,7 +161,8 @@ def _unheard() -> list[Task]:
     """Tasks that are due, and either were never woken or have not been taken up for a while since."""
     again = Now() - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
     quiet = Q(woken_at=None) | Q(woken_at__lt=again)
-    return list(Task.objects.due().filter(quiet, run__status__in=RUN_OPEN).order_by("pk")[:500])
+    longest = F("woken_at").asc(nulls_first=True)  # so that many of one run hold up nobody else's
+    return list(Task.objects.due().filter(quiet, run__status__in=RUN_OPEN).order_by(longest, "pk")[:500])
 
 
 def wake_again(task: Task, *, dry_run: bool) -> bool:

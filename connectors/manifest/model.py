@@ -66,6 +66,7 @@ class Client:
     """How politely and how patiently the source is called."""
 
     requests_per_second: float | None = None
+    tasks_at_once: int | None = None
     in_flight: int = 1
     attempts: int = 6
     connect_timeout: float = 10.0

@@ -138,6 +138,7 @@ def _client(node: Node) -> Client:
     usual = Client()
     client = Client(
         requests_per_second=node.number("requests_per_second", None, least=0.001, most=100_000),
+        tasks_at_once=node.whole("tasks_at_once", None, least=1, most=1_000),
         in_flight=node.whole("in_flight", usual.in_flight, least=1, most=64) or 1,
         attempts=node.whole("attempts", usual.attempts, least=1, most=20) or 1,
         connect_timeout=node.number("connect_timeout", usual.connect_timeout, least=0.1, most=120) or 0,

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce, Now
 from runs import journal, runlog
 from runs.dispatch import wake
 from runs.errors import Ghost
-from runs.lifecycle import ending
+from runs.lifecycle import ending, places
 from runs.lifecycle.moves import lease, lock, move_run, move_task, queue
 from runs.lifecycle.phases import add_tasks, open_phase
 from runs.models import Level, Run, TableLoad, Task
@@ -92,7 +92,7 @@ def claim(task_id: int, *, worker: str) -> Claim | None:
         if run.status not in (RunStatus.WAITING, RunStatus.RUNNING):
             return None
         task = Task.objects.due().filter(pk=task_id).first()
-        if task is None:
+        if task is None or places.refused(run, task):
             return None
         task.run = run
         fresh = {"attempt": F("attempt") + 1, "lease_until": lease(), "worker": worker[:120], "note": ""}
@@ -178,6 +178,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
         fresh = add_tasks(run, [(planned, outcome.since) for planned in more])
         _open_own_phase(run, task, fresh)
         ended(run, actor=claim.actor)
+        places.wake_next(run, task.kind)
 
 
 def _open_own_phase(run: Run, task: Task, fresh: Sequence[Task]) -> None:
@@ -244,11 +245,13 @@ def settle_failure(run: Run, task: Task, failure: Failure, *, actor: str) -> boo
     over = many or lost >= settings.LOST_LEASES
     if failure.transient and not over:
         _again(run, task, failure, failures=total, lost=lost, actor=actor)
+        places.wake_next(run, task.kind)
         return False
     move_task(task, TaskStatus.FAILED, actor=actor, reason=failure.text, fence=task.attempt, fault=failure.fault)
     _say(run, task, failure, Level.ERROR)
     Run.objects.filter(pk=run.pk, fault="").update(fault=failure.fault)
     ended(run, actor=actor)
+    places.wake_next(run, task.kind)
     return True
 
 
@@ -303,6 +306,7 @@ def release(claim: Claim, *, reason: str) -> None:
         task = _current(claim)
         if run.status != RunStatus.CANCELING:
             queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
+            places.wake_next(run, task.kind)
         elif move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt):
             ended(run, actor=claim.actor)
 
