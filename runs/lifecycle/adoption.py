@@ -80,9 +80,11 @@ def adopt(run: Run, old: Run, *, merged: bool = True) -> int:
 
 
 def _make_listed_tasks(run: Run, old: Run, twins: Mapping[str, Staged]) -> None:
-    """Partitions that the old run found by listing parent records exist in the new one too, if the list completed."""
-    listed = [twin.task.endpoint for key, twin in twins.items() if key.endswith(f"/{LIST_PARENTS}")]
-    known = set(run.tasks.values_list("key", flat=True))
+    """Partitions that the old run found by listing parent records exist in the new one too, if the list completed and
+    began at the same bookmark: else the new run lists for itself."""
+    known = dict(run.tasks.filter(kind=TaskKind.EXTRACTION).values_list("key", "since"))
+    lists = {key: twin.task for key, twin in twins.items() if key.endswith(f"/{LIST_PARENTS}")}
+    listed = [task.endpoint for key, task in lists.items() if known.get(key) == task.since]
     fresh = [
         Task(
             run=run,

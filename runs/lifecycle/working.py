@@ -167,6 +167,10 @@ def finish(claim: Claim, outcome: Outcome) -> None:
     with transaction.atomic():
         run = lock(claim.run.pk)
         task = _current(claim)
+        if outcome.more and run.status == RunStatus.CANCELING:  # a retry must find what led to no tasks not done
+            if not _stop(run, task, claim):
+                raise Ghost(claim.task.name)
+            return
         facts: dict[str, Any] = {"output": dict(outcome.output), "note": outcome.note[:255]}
         if not move_task(task, TaskStatus.COMPLETED, actor=claim.actor, fence=claim.attempt, **facts):
             raise Ghost(claim.task.name)
@@ -174,8 +178,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
             ending.name_table(run, task, batch, count)
         if task.kind != TaskKind.EXTRACTION:  # an extraction has counted its rows as they became durable
             Task.objects.filter(pk=task.pk).update(row_count=sum(outcome.tables.values()))
-        more = () if run.status == RunStatus.CANCELING else outcome.more
-        fresh = add_tasks(run, [(planned, outcome.since) for planned in more])
+        fresh = add_tasks(run, [(planned, outcome.since) for planned in outcome.more])
         _open_own_phase(run, task, fresh)
         ended(run, actor=claim.actor)
         places.wake_next(run, task.kind)
@@ -293,10 +296,14 @@ def _say(run: Run, task: Task, failure: Failure, level: Level) -> None:
 def stopped(claim: Claim) -> None:
     """The task has stopped because its run is being cancelled."""
     with transaction.atomic():
-        run = lock(claim.run.pk)
-        task = _current(claim)
-        if move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt):
-            ended(run, actor=claim.actor)
+        _stop(lock(claim.run.pk), _current(claim), claim)
+
+
+def _stop(run: Run, task: Task, claim: Claim) -> bool:
+    moved = move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt)
+    if moved:
+        ended(run, actor=claim.actor)
+    return moved
 
 
 def release(claim: Claim, *, reason: str) -> None:
@@ -307,8 +314,8 @@ def release(claim: Claim, *, reason: str) -> None:
         if run.status != RunStatus.CANCELING:
             queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
             places.wake_next(run, task.kind)
-        elif move_task(task, TaskStatus.CANCELLED, actor=claim.actor, reason="cancel asked", fence=claim.attempt):
-            ended(run, actor=claim.actor)
+        else:
+            _stop(run, task, claim)
 
 
 def fenced(claim: Claim) -> None:
