@@ -118,8 +118,10 @@ class _Counted(Pager):
         """Without `pages`: a total that is reached, else an empty page, or a short one where the manifest trusts it."""
         if count == 0:
             return True
-        if self.total is not None:
-            return self.seen >= self.total + self._repeated()
+        if self.total is not None and self.seen <= self.total + self._repeated():
+            return self.seen == self.total + self._repeated()
+        if self.total is not None:  # more came than was announced, so a full page need not be the last
+            return self.spec.size is None or count < self.spec.size
         announced = bool(self.spec.total_path or self.spec.pages_path)
         short = self.spec.size is not None and count < self.spec.size
         return short and self.spec.stop == "short" and not announced
@@ -137,7 +139,7 @@ class PageNumber(_Counted):
     def _next(self, token: Token, got: Got) -> Token:
         pages = _count(got.contents.facts, self.spec.pages_path)
         following = int(token or 0) + 1
-        if pages is not None:
+        if pages is not None and (pages > int(token or 0) - self.spec.start or not got.contents.count):
             self._last = self.spec.start + pages - 1
             return following if following <= self._last else None
         if self.total is not None and self.spec.size:
@@ -175,6 +177,10 @@ class CursorToken(Pager):
         if self.spec.more_path and got.contents.facts.get(self.spec.more_path) in (None, False, 0, "", "false"):
             return None
         if value in (None, "", False):
+            if self.spec.more_path and got.contents.count:
+                raise _unusable(
+                    f"the answer says that there is more, and nothing stands at `{'.'.join(self.spec.path)}`"
+                )
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise _unusable(f"the cursor at `{'.'.join(self.spec.path)}` is neither text nor a number")

@@ -298,3 +298,39 @@ def test_json_lines_are_paged_by_what_the_last_of_them_says() -> None:
     with scripted(answer) as server:
         source = open_scripted(server, manifest_of(endpoint("{style: cursor, path: next}")))
         assert records(read_all(source)) == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+LIES = {
+    "no_pages": ("{style: page, size_param: size, size: 5, pages_path: pages}", {"pages": 0}),
+    "few_pages_and_a_total": ("{style: page, size_param: size, size: 5, total_path: total}", {"total": 7}),
+    "no_total": ("{style: offset, size: 5, total_path: total}", {"total": 0}),
+    "low_total": ("{style: offset, size: 5, overlap: 1, total_path: total}", {"total": 8}),
+}
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_count_that_is_proven_wrong_ends_nothing_early(lie: str, in_flight: int) -> None:
+    style, claims = LIES[lie]
+
+    def answer(call: Call) -> Reply:
+        start = int(call.params["offset"]) if "offset" in call.params else (int(call.params["page"]) - 1) * SIZE
+        return ok({"data": ROWS[start : start + SIZE], **claims})
+
+    with scripted(answer) as server:
+        found = records(read_all(open_scripted(server, manifest_of(endpoint(style, in_flight)))))
+
+    assert {row["id"] for row in found} == {row["id"] for row in ROWS}
+
+
+@pytest.mark.parametrize("cursor", [{}, {"next": None}, {"next": ""}])
+def test_more_without_a_cursor_is_not_taken_for_the_end(cursor: dict[str, object]) -> None:
+    text = endpoint("{style: cursor, path: next, more_path: more}")
+
+    says_more = scripted(lambda _: ok({"data": [{"n": 1}], "more": True, **cursor}))
+    with says_more as server, pytest.raises(SourceError, match="says that there is more") as caught:
+        read_all(open_scripted(server, manifest_of(text)))
+    assert caught.value.fault is Fault.CONFIG
+
+    with scripted(lambda _: ok({"data": [], "more": True, **cursor})) as server:
+        assert records(read_all(open_scripted(server, manifest_of(text)))) == []
