@@ -11,4 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ingestion.access.urls")),
     path("", include("ingestion.api.urls")),
 ]
-handler404 = "runs.api.problems.not_found"
+handler400 = "runs.api.outside.bad_request"
+handler404 = "runs.api.outside.not_found"
+handler500 = "runs.api.outside.server_error"

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied, SuspiciousOperation
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
-from django.views.defaults import page_not_found
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -22,6 +21,7 @@ from connectors.api.schema import PROBLEM
 from connectors.manifest import ManifestError
 from connectors.protocol import Fault, SourceError
 from connectors.secrets import SealError
+from ingestion.api.outside import host_refused
 from ingestion.errors import IngestionError
 from runs.errors import Refused
 
@@ -72,14 +72,17 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """The project's handler404: a problem below /api/, the usual page elsewhere."""
-    if not request.path.startswith("/api/"):
-        return page_not_found(request, exception)
+def of_project(request: HttpRequest, error: Exception) -> JsonResponse:
+    """The answer below /api/ to what came about outside of all views, 404 or 400."""
     request_id = _request_id(request)
     problem = Problem(status=404, code="not_found", detail=f"There is no {request.path} here. See /api/ for what is.")
+    if isinstance(error, SuspiciousOperation):
+        is_host = isinstance(error, DisallowedHost)
+        detail = host_refused(request) if is_host else "The request breaks the rules of HTTP, so it cannot be answered."
+        problem = Problem(status=400, code="bad_request", detail=detail)
     body = problem.body(instance=request.path, request_id=request_id)
-    return JsonResponse(body, status=404, content_type=PROBLEM, headers={"X-Request-ID": request_id})
+    headers = {"X-Request-ID": request_id}
+    return JsonResponse(body, status=problem.status, content_type=PROBLEM, headers=headers)
 
 
 def _request_id(request: Any) -> str:
