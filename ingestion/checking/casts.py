@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ingestion.checking.parquetvalues import NUL
 from ingestion.checking.schema import INTEGERS, Place
 from ingestion.checking.suspicion import DIGITS
 from ingestion.checking.values import CLOCK, LEAST_MILLISECONDS
@@ -14,6 +13,10 @@ FIRST_SPELLED, LAST_SPELLED = "19000101", "21001231"
 STRING: Final = r'"(?:[^"\\]|\\.)*"'
 USUAL_NUMBER: Final = r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?"  # which a double holds, far from its ends
 ODD: Final = r"(?i)nan|inf|,\s*[\]}]"  # outside of strings
+NO_BRACKETS: Final = r"[^\[\]{}]+"
+PAIR: Final = r"\[\]|\{\}"
+HALF: Final = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|(\\.)"  # a backslash that is escaped itself begins nothing
+DOCUMENTS: Final = ("object", "map", "array")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Cast:
     usual: str = ""  # a quicker test for most texts of the type, staged as they are
 
 
-def cast_of(place: Place, v: str) -> Cast | None:
-    """The cast of the text `v` to a place's type; None where any text will do."""
+def cast_of(place: Place, v: str, *, nesting: int) -> Cast | None:
+    """The cast of the text `v` to a place's type; None where any text will do. `nesting`: how deep JSON may be."""
     if place.type in INTEGERS:
         low, high = INTEGERS[place.type]
         number = f"TRY_CAST({v} AS BIGINT)"
@@ -48,17 +51,29 @@ def cast_of(place: Place, v: str) -> Cast | None:
         return _date(v)
     if place.type == "date-time":
         return _date_time(v)
-    if place.type in ("object", "map", "array"):
-        return _document(v, "[" if place.type == "array" else "{")
+    if place.type in DOCUMENTS:
+        return _document(v, "[" if place.type == "array" else "{", nesting)
     return None
 
 
-def _document(v: str, opening: str) -> Cast:
-    """JSON as all warehouses know it: the engine takes NaN and infinities for numbers, and keeps U+0000."""
+def _document(v: str, opening: str, nesting: int) -> Cast:
+    """JSON as all warehouses know it: the engine takes NaN and infinities for numbers. What it does not take, halves of
+    a character, is replaced before it is staged."""
     bare = f"regexp_replace({v}, '{STRING}', '0', 'g')"
     is_odd = f"regexp_matches({bare}, '{ODD}')"
-    clean = f"if(contains({v}, '\\u0000'), regexp_replace({v}, '{NUL}', '\\1', 'g'), {v})"
-    return Cast(f"{v}[1] = '{opening}' AND json_valid({v}) AND NOT {is_odd}", clean)
+    whole = f"if(contains(lower({v}), '\\ud'), regexp_replace({v}, '{HALF}', '\\1', 'g'), {v})"
+    return Cast(
+        f"{v}[1] = '{opening}' AND json_valid({whole}) AND NOT {is_odd} AND NOT {_is_deep(v, bare, nesting)}", v
+    )
+
+
+def _is_deep(v: str, bare: str, nesting: int) -> str:
+    """Few brackets cannot be deep. Of many, the innermost pairs are taken away as often as they may be nested."""
+    count = f"length({v}) - length(replace(replace({v}, '[', ''), '{{', ''))"
+    brackets = f"regexp_replace({bare}, '{NO_BRACKETS}', '', 'g')"
+    steps = f"list_concat([{brackets}], list_transform(range({nesting}), lambda x: ''))"
+    left = f"list_reduce({steps}, lambda x, y: regexp_replace(x, '{PAIR}', '', 'g'))"
+    return f"CASE WHEN {count} > {nesting} THEN {left} <> '' ELSE false END"
 
 
 def _date(v: str) -> Cast:

@@ -17,7 +17,6 @@ from ingestion.checking.csvtext import CsvText
 from ingestion.checking.engine import Engines
 from ingestion.checking.judge import shown
 from ingestion.checking.rejects import Rejects
-from ingestion.checking.schema import Place
 
 FIRST_ROWS: Final = 5  # that a message names
 
@@ -27,7 +26,7 @@ class _Misfits:
     """Of one column."""
 
     name: str
-    place: Place
+    expected: str
     test: str
     count: int = 0
     lines: list[int] = field(default_factory=list)
@@ -40,7 +39,7 @@ class CastSearch:
         self._request, self._engines, self._source = request, engines, source
         self._ids = [column.id for column in columns]
         self._misfits = [
-            _Misfits(column.name, column.place, f"{column.id} <> '' AND NOT coalesce({cast.test}, false)")
+            _Misfits(column.name, column.expected, f"{column.id} <> '' AND NOT coalesce({cast.test}, false)")
             for column in columns
             if column.place and (cast := column.cast)
         ]
@@ -78,7 +77,7 @@ class CastSearch:
             codes.CAST_FAILED,
             name=self._request.name,
             field=shown((found.name,)),
-            expected=found.place.type,
+            expected=found.expected,
             count=found.count,
             lines=", ".join(map(str, found.lines)),
         )

@@ -7,11 +7,12 @@ from ingestion.blueprint.paths import join_path
 from ingestion.blueprint.types import TEXT, Type
 from ingestion.checking import codes
 from ingestion.checking.base import CheckRequest
-from ingestion.checking.casts import Cast, cast_of
+from ingestion.checking.casts import DOCUMENTS, Cast, cast_of
 from ingestion.checking.codes import refuse
 from ingestion.checking.compiling import compile_checked
 from ingestion.checking.csvtext import CsvText
 from ingestion.checking.judge import shown
+from ingestion.checking.reading import nesting_of
 from ingestion.checking.schema import COLUMN_TYPES, Place
 from ingestion.checking.tabular import Field
 
@@ -23,6 +24,7 @@ class CsvColumn:
     id: str
     name: str
     place: Place | None
+    nesting: int  # of JSON in a cell
 
     @property
     def source(self) -> str:
@@ -34,7 +36,17 @@ class CsvColumn:
 
     @property
     def cast(self) -> Cast | None:
-        return cast_of(self.place, self.id) if self.place else None
+        return cast_of(self.place, self.id, nesting=self.nesting) if self.place else None
+
+    @property
+    def has_documents(self) -> bool:
+        return self.place is not None and self.place.type in DOCUMENTS
+
+    @property
+    def expected(self) -> str:
+        """What people are told that it should be."""
+        told = self.place.type if self.place else "text"
+        return f"{told} (JSON, nested at most {self.nesting} deep)" if self.has_documents else told
 
     def field(self, *, has_nul: bool) -> Field:
         cast = self.cast
@@ -65,7 +77,8 @@ def columns_of(request: CheckRequest, source: CsvText) -> Sequence[CsvColumn]:
     if schema and schema.root.is_sealed and unknown is not None:
         why = f"its column {shown((unknown,))} is not in the dataset's schema, which permits no others"
         raise refuse(codes.BAD_OPTION, name=request.name, why=why)
-    return [CsvColumn(f"c{number}", name, places.get(name)) for number, name in enumerate(names)]
+    nesting = nesting_of(request) - 1  # the row itself is the outermost
+    return [CsvColumn(f"c{number}", name, places.get(name), nesting) for number, name in enumerate(names)]
 
 
 def _other_delimiter(name: str, places: Mapping[str, Place]) -> str:

@@ -13,6 +13,7 @@ from ingestion.checking.codes import refuse
 from ingestion.checking.csvcasts import CastSearch
 from ingestion.checking.csvcolumns import CsvColumn, columns_of
 from ingestion.checking.csvcuts import Piece, Unsure, pieces
+from ingestion.checking.csvdocuments import Documents
 from ingestion.checking.csvtext import CsvText
 from ingestion.checking.engine import Engines
 from ingestion.checking.keyed import Keyed
@@ -73,6 +74,7 @@ class _Conversion:
     ) -> None:
         self._request, self._engines, self._source, self._is_careful = request, engines, source, is_careful
         self._ids = [column.id for column in columns]
+        self._documents = [column for column in columns if column.has_documents]
         self._fields = bounded([column.field(has_nul=source.nul_count > 0) for column in columns])
 
     def report(self) -> CheckReport:
@@ -105,6 +107,10 @@ class _Conversion:
 
     def _converted(self, duck: duckdb.DuckDBPyConnection, piece: Piece, ticket: Ticket) -> ConvertedPart:
         rows = f"FROM {self._source.reader(self._ids, piece)}"
+        documents = Documents(duck, self._documents) if self._documents else None
+        if documents:
+            documents.take(rows)
+            rows = documents.rows
         keyed = Keyed(duck, self._request, self._fields) if self._request.key else None
         if keyed:
             keyed.take(rows)
@@ -115,7 +121,7 @@ class _Conversion:
             keyed.rows if keyed else rows,
             number=self._request.first_part + piece.number,
             superseded=keyed.superseded if keyed else 0,
-            warnings=() if piece.number else self._warnings(),
+            warnings=[*(() if piece.number else self._warnings()), *(documents.warnings() if documents else ())],
         )
         rejects = Rejects(duck, self._request, columns=len(self._ids), header=self._source.header_of(piece))
         self._refuse_to_guess(piece, rejects)

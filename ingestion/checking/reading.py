@@ -35,6 +35,15 @@ class StrictDecoder(Decoder):
     def _constant(self, _: str) -> Any:
         raise Unreadable("nan")
 
+    def document(self, text: str, column: str) -> str | None:
+        """The text of JSON of any kind, clean; None for null. Raises Unreadable."""
+        try:
+            return self.raw(self._decode(text), column)
+        except RecursionError as error:
+            raise Unreadable("too_deep") from error
+        except ValueError as error:
+            raise Unreadable("bad_json") from error
+
     def record(self, line: bytes) -> dict[str, Any]:
         if line.startswith(TOO_LONG):
             raise Unreadable("too_long")
@@ -68,7 +77,7 @@ class Reader:
         self.decoder = StrictDecoder()
         self.judge = Judge(self.schema, request.key, most_fields=request.limits.fields)
         self._problems, self._multi_line = problems, request.multi_line
-        self._nesting = min(request.limits.nesting, DEEPEST - 1)
+        self._nesting = nesting_of(request)
 
     def one(self, line: bytes, position: int) -> Good | None:
         """The record of a line if it passes; else it is among the problems."""
@@ -96,6 +105,11 @@ class Reader:
         """A record with few brackets cannot be deep."""
         if line.count(b"[") + line.count(b"{") > self._nesting and depth_of(record, self._nesting) > self._nesting:
             raise Unreadable("too_deep")
+
+
+def nesting_of(request: CheckRequest) -> int:
+    """How deep brackets may stand in brackets, those of the record included."""
+    return min(request.limits.nesting, DEEPEST - 1)
 
 
 def _is_part(line: bytes) -> bool:

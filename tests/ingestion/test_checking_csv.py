@@ -259,3 +259,73 @@ def test_a_preview_shows_the_first_rows(tmp_path: Path) -> None:
     found = preview(request_of(tmp_path, path, format="csv", csv=CsvOptions(delimiter=";")), 2)
 
     assert (found.columns, found.rows) == (("a", "b"), (("1", "2"), ("3", None)))
+
+
+DOCUMENTS = {"type": "object", "properties": {"tags": {"type": "array"}, "more": {"type": "object"}}}
+
+
+def documents(folder: Path, *cells: str, column: str = "more", **told: Any) -> CheckReport:
+    """A file of one column of JSON, whose quotes are such that cells need none."""
+    rows = "".join(f"'{cell}'\n" for cell in cells).encode("utf-8", "surrogatepass")
+    return checked(folder, f"{column}\n".encode() + rows, quote="'", escape="'", schema=DOCUMENTS, **told)
+
+
+def nested(deep: int) -> str:
+    return "[" * deep + "]" * deep
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ('{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'),
+        ('{"a":{"b":[{"c":1,"c":[2]}]}}', '{"a":{"b":[{"c":[2]}]}}'),
+        ('{"a":1,"\\u0061":2}', '{"a":2}'),
+        ('{"a":1,"a\\u0000":2}', '{"a":2}'),
+        ('{"a":1.50,"a":1e400}', '{"a":1e400}'),
+        ('{"a":"\\ud800","b":"\\ud83d\\ude00"}', '{"a":"\ufffd","b":"😀"}'),
+        ('{"a":"\\\\ud800 \\\\u0000"}', '{"a":"\\\\ud800 \\\\u0000"}'),
+        ('{"a": {"b": 1},  "b": 1.50}', '{"a": {"b": 1},  "b": 1.50}'),
+        ('{ "a" : [{"a":1},{"a":2}] }', '{ "a" : [{"a":1},{"a":2}] }'),
+    ],
+)
+def test_of_a_key_that_comes_twice_in_a_cell_the_last_counts_as_in_json(tmp_path: Path, cell: str, kept: str) -> None:
+    table = table_of(documents(tmp_path, '{"x":0}', cell, '{"x":1}'))
+
+    assert sorted(table.column("more")) == sorted(['{"x":0}', kept, '{"x":1}'])
+
+
+def test_keys_that_come_twice_in_cells_are_counted(tmp_path: Path) -> None:
+    (part,) = documents(tmp_path, *(f'{{"a":{n},"a":{n}}}' for n in range(6_000))).parts
+
+    assert [(found.code, found.count, found.column) for found in part.warnings] == [("duplicate_key", 6_000, "a")]
+
+
+def test_a_key_that_comes_twice_is_told_in_a_file_with_a_key(tmp_path: Path) -> None:
+    data = b"""id,more\n1,'{"a":1,"a":2}'\n1,'{"a":3,"a":4}'\n2,'{}'\n"""
+    schema = {"type": "object", "properties": {**SCHEMA["properties"], **DOCUMENTS["properties"]}}  # type: ignore[dict-item]
+
+    table = table_of(checked(tmp_path, data, quote="'", escape="'", schema=schema, key=("id",)))
+
+    assert sorted(table.column("more")) == ['{"a":4}', "{}"]
+
+
+def test_a_cell_is_as_deep_as_a_record_of_json_may_be_and_no_deeper(tmp_path: Path) -> None:
+    deepest = Limits().nesting - 1  # the record itself is one more
+    wide, quoted = f"[{','.join(['[]'] * 300)}]", '["' + "[" * 500 + '"]'
+
+    good = table_of(documents(tmp_path, nested(deepest), wide, quoted, column="tags"))
+    assert sorted(good.column("tags")) == sorted([nested(deepest), wide, quoted])
+
+    bad = documents(tmp_path, "[]", nested(deepest + 1), column="tags")
+    assert bad.problem
+    assert bad.problem.code == "INGEST-1418-400"
+    assert f"column tags should be array (JSON, nested at most {deepest} deep), but 1 values" in bad.problem.text
+    assert "in row 3" in bad.problem.text
+
+
+@pytest.mark.parametrize("deep", [130, 2_000, 100_000])
+def test_brackets_without_an_end_are_no_trouble(tmp_path: Path, deep: int) -> None:
+    for cell in (nested(deep), '{"a":' * deep + "1" + "}" * deep):
+        report = documents(tmp_path, cell, column="tags" if cell[0] == "[" else "more")
+        assert report.problem
+        assert report.problem.code == "INGEST-1418-400"
