@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any, Final
 
 from ingestion.checking import codes
@@ -30,7 +31,7 @@ class CsvText:
     """One delimited file. Raises FileRefused for options that cannot be, and bytes that are not of the charset."""
 
     def __init__(self, request: CheckRequest, path: Path) -> None:
-        self.path = path
+        self.path = _without_mark(request, path)
         self._request, self._options = request, request.csv
         self._delimiter = {"\\t": "\t"}.get(request.csv.delimiter, request.csv.delimiter)
         self._charset = CHARSETS.get(request.csv.charset.upper(), "")
@@ -127,7 +128,7 @@ class CsvText:
                 nul_count += block.count(b"\0") if b"\0" in block else 0  # to find nothing is quicker than to count it
                 ends += _ends(block, last)
                 last = block[-1:]
-                is_blank = is_blank and not block.strip(b"\xef\xbb\xbf \t\r\n")
+                is_blank = is_blank and not block.strip()
                 self._has_controls |= self._charset == "latin-1" and len(block.translate(None, CONTROLS)) < len(block)
         if is_blank:
             raise refuse(codes.EMPTY_HEADER if self._options.header else codes.EMPTY_FILE)
@@ -140,10 +141,8 @@ class CsvText:
         dashes of Windows look like."""
         target = self._request.folder / "recoded.csv"
         with self.path.open("rb") as source, target.open("wb") as file:
-            block = source.read(CHUNK).removeprefix(codecs.BOM_UTF8)
-            while block:
+            while block := source.read(CHUNK):
                 file.write(block.decode(self._charset).encode())
-                block = source.read(CHUNK)
         self.path, self._charset = target, "utf-8"
 
     def _dialect(self) -> dict[str, Any]:
@@ -161,7 +160,7 @@ class CsvText:
         """The head of the file, line by line, and no more than a header may have."""
         with self.path.open("rb") as file:
             head = file.read(LONGEST_HEADER)
-        plain = head.removeprefix(codecs.BOM_UTF8).decode(self._charset, "surrogateescape").replace("\r\n", "\n")
+        plain = head.decode(self._charset, "surrogateescape").replace("\r\n", "\n")
         return (line + "\n" for line in re.split("[\n\r]", plain))
 
     def _normal(self) -> Iterator[bytes]:
@@ -178,12 +177,23 @@ class CsvText:
                 rest = rest[at:]
                 yield b"".join(made)
                 if not block:
-                    yield rest
+                    yield rest.removesuffix(b"\r")  # the first half of the last line's end
                     return
                 if len(rest) > 2 * self._request.limits.cell:
                     raise refuse(
                         codes.DAMAGED, name=self._request.name, why="a quoted value has no end, or is too long"
                     )
+
+
+def _without_mark(request: CheckRequest, path: Path) -> Path:
+    """The file without its byte order mark: the engine does not know one before a quote, nor in ISO-8859-1."""
+    with path.open("rb") as source:
+        if source.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            return path
+        bare = request.folder / "unmarked"
+        with bare.open("wb") as target:
+            copyfileobj(source, target, CHUNK)
+    return bare
 
 
 def _ends(block: bytes, last: bytes) -> Counter[bytes]:

@@ -25,12 +25,18 @@ ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 def blocks(pieces: Sequence[Path]) -> Iterator[bytes]:
     """The bytes of the upload, without a byte order mark."""
-    is_first = True
+    head: bytes | None = b""  # of the upload, while it is too short to tell; pieces may be as short as one byte
     for piece in pieces:
         with piece.open("rb") as file:
             while block := file.read(BLOCK):
-                yield block.removeprefix(BOM) if is_first else block
-                is_first = False
+                if head is not None:
+                    head += block
+                    if len(head) < len(BOM):
+                        continue
+                    block, head = head.removeprefix(BOM), None
+                yield block
+    if head:
+        yield head
 
 
 def records(request: CheckRequest) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from ingestion.formats.files import CHUNK, write
 from ingestion.formats.rows import OVERFLOW
 from ingestion.formats.shape import MOST_COLUMNS
 
-SCRATCH: Final = ("joined", "rewritten.csv", "recoded.csv", "spool-*")
+SCRATCH: Final = ("joined", "unmarked", "rewritten.csv", "recoded.csv", "spool-*")
 MADE: Final = ("part-*.csv.gz", "*_errors.json")
 QUOTED: Final = ("text", "json")
 

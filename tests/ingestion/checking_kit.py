@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,9 @@ def reasons(report: CheckReport) -> dict[str, int]:
 def problem_rows(report: CheckReport, kind: str) -> list[dict[str, Any]]:
     (file,) = [file for file in report.problem_files if file.kind == kind]
     return [json.loads(line) for line in file.path.read_bytes().splitlines()]
+
+
+def pieces_of(folder: Path, data: bytes, *cuts: int) -> list[Path]:
+    """The data in several files, cut at these places."""
+    edges = [0, *cuts, len(data)]
+    return [put(folder, data[start:end], name=f"piece-{start}") for start, end in pairwise(edges)]

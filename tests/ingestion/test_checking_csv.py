@@ -7,7 +7,16 @@ import pytest
 
 from ingestion.checking import check, preview
 from ingestion.checking.base import CheckReport, CsvOptions, Limits
-from tests.ingestion.checking_kit import checked_bytes, problem_rows, put, reasons, request_of, sound, table_of
+from tests.ingestion.checking_kit import (
+    checked_bytes,
+    pieces_of,
+    problem_rows,
+    put,
+    reasons,
+    request_of,
+    sound,
+    table_of,
+)
 
 SCHEMA = {
     "type": "object",
@@ -329,3 +338,35 @@ def test_brackets_without_an_end_are_no_trouble(tmp_path: Path, deep: int) -> No
         report = documents(tmp_path, cell, column="tags" if cell[0] == "[" else "more")
         assert report.problem
         assert report.problem.code == "INGEST-1418-400"
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 2, 3)])
+@pytest.mark.parametrize("head", [b'"id","name"\n', b""])
+@pytest.mark.parametrize("charset", ["UTF-8", "US-ASCII", "ISO-8859-1"])
+def test_a_byte_order_mark_is_no_part_of_a_file_however_it_is_cut(
+    tmp_path: Path, cuts: tuple[int, ...], head: bytes, charset: str
+) -> None:
+    data = b"\xef\xbb\xbf" + head + b"1,x\n"
+    options = CsvOptions(header=bool(head), charset=charset)
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
+
+    pieces = pieces_of(tmp_path, data, *cuts)
+    table = table_of(sound(check(request_of(tmp_path, *pieces, format="csv", csv=options, schema=schema))))
+
+    assert table.column("id") == ["1"]
+
+
+def test_a_header_of_several_lines_behind_a_byte_order_mark_is_no_row(tmp_path: Path) -> None:
+    table = table_of(checked(tmp_path, b'\xef\xbb\xbf"i\nd","name"\n1,x\n'))
+
+    assert table.rows == [{"i\nd": "1", "name": "x", "_part": "7"}]
+
+
+def test_a_second_byte_order_mark_is_a_value(tmp_path: Path) -> None:
+    table = table_of(checked(tmp_path, b"\xef\xbb\xbfid\n\xef\xbb\xbfa\n", header=True))
+
+    assert table.column("id") == ["\ufeffa"]
+
+
+def test_a_line_feed_that_is_missing_at_the_end_is_no_damage(tmp_path: Path) -> None:
+    assert table_of(checked(tmp_path, b"id,name\n1,x\r\n2,y\r")).column("name") == ["x", "y"]

@@ -12,6 +12,7 @@ from ingestion.checking.base import Limits
 from tests.ingestion.checking_kit import (
     checked,
     checked_bytes,
+    pieces_of,
     problem_rows,
     put,
     reasons,
@@ -356,3 +357,22 @@ def test_parts_are_numbered_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     if way == "large":
         assert [part.path.name for part in report.parts[:2]] == ["part-7-0.csv.gz", "part-8-0.csv.gz"]
         assert [row["_part"] for row in Table(report.parts[1]).rows][:1] == ["8"]
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (2,), (1, 2), (1, 2, 3, 4)])
+@pytest.mark.parametrize("multi_line", [False, True])
+def test_a_byte_order_mark_goes_however_the_upload_is_cut(
+    tmp_path: Path, cuts: tuple[int, ...], multi_line: bool
+) -> None:
+    data = b"\xef\xbb\xbf" + (b'[{"id": 1}]' if multi_line else b'{"id": 1}\n')
+
+    report = sound(check(request_of(tmp_path, *pieces_of(tmp_path, data, *cuts), multi_line=multi_line)))
+
+    assert (report.read, report.bad) == (1, 0)
+
+
+@pytest.mark.parametrize("data", [b"\xef", b"\xef\xbb", b"{}"])
+def test_an_upload_shorter_than_a_byte_order_mark_is_read(tmp_path: Path, data: bytes) -> None:
+    report = checked_bytes(tmp_path, data)
+
+    assert (report.read, report.bad) == (1, int(data != b"{}"))
