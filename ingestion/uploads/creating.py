@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from ingestion import lifecycle
@@ -22,23 +23,26 @@ INCOMPATIBLE: Final = "ERR-BI-106"
 UPSERT: Final = (("unifiedProfile", "isupsert:true"), ("unifiedIdentity", "enabled:true"))
 
 
-def create(caller: Caller, creation: Creation) -> Batch:
-    """The batch that is asked for: a new one, or the one that was made by the same request before.
+def create(caller: Caller, creation: Creation, *, public_id: str = "") -> Batch:
+    """The batch that is asked for: a new one, or the one that was made by the same request before. `public_id` where
+    the client chooses it.
 
-    Raises Refused: MISSING for the dataset, CONFLICT when its external id is another batch's, INVALID otherwise.
+    Raises Refused: MISSING for the dataset, CONFLICT when one of its ids is another batch's, INVALID otherwise.
     """
     dataset = _dataset(caller, creation.dataset_id)
     predecessors = named_predecessors(caller, creation)
     meant = _fields(creation, dataset, predecessors)
-    if creation.external_id and (known := _known(caller, creation.external_id, meant)):
+    if known := _known(caller, meant, public_id):
         return known
     must_be_replaceable(predecessors, dataset)
     try:
-        return _make(caller, dataset, meant)
+        return _make(caller, dataset, meant, public_id or new_batch_id())
     except IntegrityError:
-        # the same external id was taken beside us, between our look and our insert
-        if creation.external_id and (known := _known(caller, creation.external_id, meant)):
+        # the same id was taken beside us, between our look and our insert
+        if known := _known(caller, meant, public_id):
             return known
+        if public_id and Batch.objects.filter(public_id=public_id).exists():
+            raise _taken(public_id) from None
         raise
 
 
@@ -75,30 +79,43 @@ def _fields(creation: Creation, dataset: Dataset, predecessors: Sequence[Batch])
     }
 
 
-def _known(caller: Caller, external_id: str, meant: dict[str, Any]) -> Batch | None:
-    """The organisation's batch of this external id, if it is what is meant now."""
-    batch = (
-        Batch.objects.filter(organisation=caller.organisation, external_id=external_id)
-        .select_related("dataset", "successor")
-        .first()
-    )
-    if batch is None:
+def _known(caller: Caller, meant: dict[str, Any], public_id: str) -> Batch | None:
+    """The organisation's batch of this external id, if it is what is meant now. Raises Refused: CONFLICT."""
+    ids = {each for each in (meant["external_id"], public_id) if each}
+    if not ids:
         return None
-    if batch.sandbox != caller.sandbox:
-        said = f"The externalId “{external_id[:100]}” is taken by a batch in another sandbox of this organisation."
+    batches = Batch.objects.filter(organisation=caller.organisation).select_related("dataset", "successor")
+    found = list(batches.filter(Q(external_id__in=ids) | Q(public_id__in=ids)).order_by("pk"))
+    external_id = meant["external_id"] or ""
+    if any(batch.public_id == external_id != batch.external_id for batch in found):
+        said = f"The externalId “{external_id[:100]}” is the id of another batch. Choose another, or leave it out."
         raise Refused(Why.CONFLICT, said)
-    if differences := [name for name, value in meant.items() if getattr(batch, name) != value]:
-        said = ", ".join(name.replace("_", " ") for name in differences)
-        raise Refused(
-            Why.CONFLICT,
-            f"The externalId “{external_id[:100]}” belongs to the batch {batch.public_id}, which differs in: {said}.",
-        )
+    batch = next((each for each in found if external_id and each.external_id == external_id), None)
+    if batch is not None:
+        _must_be_meant(batch, caller, meant, public_id)
+    elif found:
+        raise _taken(public_id)
     return batch
 
 
+def _must_be_meant(batch: Batch, caller: Caller, meant: dict[str, Any], public_id: str) -> None:
+    """Raises Refused: CONFLICT for a batch of the same external id that is another."""
+    said = f"The externalId “{(batch.external_id or '')[:100]}”"
+    if batch.sandbox != caller.sandbox:
+        raise Refused(Why.CONFLICT, f"{said} is taken by a batch in another sandbox of this organisation.")
+    differences = [name.replace("_", " ") for name, value in meant.items() if getattr(batch, name) != value]
+    differences += ["id"] if public_id not in ("", batch.public_id) else []
+    if differences:
+        differs = f"which differs in: {', '.join(differences)}"
+        raise Refused(Why.CONFLICT, f"{said} belongs to the batch {batch.public_id}, {differs}.")
+
+
+def _taken(public_id: str) -> Refused:
+    return Refused(Why.CONFLICT, f"The id {public_id} is taken. Choose another, or leave it to us.")
+
+
 @transaction.atomic
-def _make(caller: Caller, dataset: Dataset, meant: dict[str, Any]) -> Batch:
-    public_id = new_batch_id()
+def _make(caller: Caller, dataset: Dataset, meant: dict[str, Any], public_id: str) -> Batch:
     batch = Batch.objects.create(
         **meant,
         public_id=public_id,

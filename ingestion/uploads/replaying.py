@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db.models import Q
 
@@ -20,14 +20,25 @@ def named_predecessors(caller: Caller, creation: Creation) -> list[Batch]:
     by_id, by_external = creation.predecessors, creation.predecessors_by_external_id
     if not by_id and not by_external:
         return []
-    # an external id that was not given is the batch's own id
     wanted = Q(public_id__in=[*by_id, *by_external]) | Q(external_id__in=by_external)
     found = list(batches_of(caller).filter(wanted).order_by("pk"))
-    ids = {batch.public_id for batch in found}
-    names = ids | {batch.external_id for batch in found}
-    for name in [*(each for each in by_id if each not in ids), *(each for each in by_external if each not in names)]:
-        raise Refused(Why.INVALID, f"The batch {name} that is to be replaced does not exist in this sandbox.")
-    return found
+    by_ids = {batch.public_id: batch for batch in found}
+    meant = [by_ids.get(name) or _not_there(name) for name in by_id]
+    meant += [_known_as(name, found) for name in by_external]
+    return sorted(set(meant), key=lambda batch: batch.pk)
+
+
+def _known_as(name: str, found: Sequence[Batch]) -> Batch:
+    """The batch of an external id. One that was not given is the batch's own id."""
+    known = [batch for batch in found if name in (batch.external_id, batch.public_id)]
+    if len(known) > 1:
+        said = f"The external id {name} is that of one batch and the id of another: name the one you mean by its id."
+        raise Refused(Why.INVALID, said)
+    return known[0] if known else _not_there(name)
+
+
+def _not_there(name: str) -> NoReturn:
+    raise Refused(Why.INVALID, f"The batch {name} that is to be replaced does not exist in this sandbox.")
 
 
 def replay_of(creation: Creation, predecessors: Sequence[Batch]) -> dict[str, Any]:

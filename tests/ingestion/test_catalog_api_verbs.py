@@ -55,6 +55,26 @@ def test_a_batch_is_created_with_an_id_of_choice(program):
     assert Batch.objects.count() == 1
 
 
+def test_a_batch_that_is_there_gets_no_second_id(program):
+    wanted, other = body(externalId="night-7"), ULID[:-1] + "R"
+    program.send("post", f"/batches/{ULID}", wanted)
+
+    again = program.send("post", f"/batches/{ULID}", wanted)
+    answer = refused(program, "post", f"/batches/{other}", wanted, code=409)
+
+    assert (again.status_code, again.json()) == (201, [f"@/batches/{ULID}"])
+    assert ULID in answer["detail"]
+    assert [batch.public_id for batch in Batch.objects.all()] == [ULID]
+
+
+def test_an_id_of_choice_is_no_external_id_of_another_batch(program):
+    program.send("post", "/batches", body(externalId=ULID))
+
+    assert ULID in refused(program, "post", f"/batches/{ULID}", body(), code=409)["detail"]
+    assert ULID in refused(program, "post", f"/batches/{ULID}", body(externalId="x"), code=409)["detail"]
+    assert Batch.objects.count() == 1
+
+
 @pytest.mark.parametrize("public_id", ["mine", ULID.lower(), ULID + "0", "8" * 26, "I" * 26])
 def test_an_id_that_is_no_ulid_is_refused(program, public_id):
     assert refused(program, "post", f"/batches/{public_id}", body())

@@ -247,6 +247,18 @@ def test_a_replay_finds_batches_by_external_id(send):
     assert kept(made).replay["predecessors"] == [old["id"]]
 
 
+def test_a_replay_by_a_name_of_two_batches_replaces_neither(send):
+    of = dataset()
+    first, second = live(send, of), live(send, of)
+    Batch.objects.filter(public_id=second["id"]).update(external_id=first["id"])  # from before it was refused
+
+    body = {"datasetId": of.public_id, "replay": {"predecessorsByExternalId": [f"${first['id']}"]}}
+    refused(send.post(body), 400, first["id"], "by its id")
+
+    made = send.create(of, replay={"predecessors": [f"${first['id']}"]})
+    assert made["replay"]["predecessors"] == [first["id"]]
+
+
 @pytest.mark.parametrize("status", [S.LOADING, S.STAGING, S.FAILED, S.INACTIVE])
 def test_only_a_live_batch_can_be_replaced(send, status):
     of = dataset()

@@ -194,6 +194,21 @@ def test_an_external_id_is_unique_over_the_sandboxes_of_an_organisation(send):
     assert elsewhere["id"] != made["id"]
 
 
+def test_an_external_id_is_never_the_id_of_another_batch(send):
+    of = dataset()
+    first, named = send.create(of), send.create(of, externalId="night-7")
+    dev = sender(name="Other", sandbox="dev")
+
+    for taken in (first, named):
+        body = {"datasetId": of.public_id, "externalId": taken["id"], "inputFormat": {"format": "json"}}
+        refused(send.post(body), 409, "the id of another batch")
+        refused(dev.post({**body, "datasetId": dataset(sandbox="dev").public_id}), 409, "the id of another batch")
+    assert Batch.objects.count() == 2
+
+    elsewhere = sender("else").create(dataset(organisation="else"), externalId=first["id"])
+    assert elsewhere["externalId"] == first["id"]
+
+
 def test_a_repeated_request_gets_its_first_answer(send):
     body = {"datasetId": dataset().public_id}
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -36,20 +35,7 @@ def create(caller: Caller, document: Mapping[str, Any], *, public_id: str = "") 
     _check_status(document.get("status"))
     if public_id and not ULID.fullmatch(public_id):
         raise bad_request("The id must be a ULID: 26 digits and capital letters without I, L, O and U.")
-    creation = read_creation({**document, "datasetId": _dataset_of(document)})
-    with transaction.atomic():
-        batch = create_batch(caller, creation)
-        return _renamed(batch, public_id) if public_id else batch
-
-
-def _renamed(batch: Batch, public_id: str) -> Batch:
-    try:
-        with transaction.atomic():
-            Batch.objects.filter(pk=batch.pk).update(public_id=public_id)
-    except IntegrityError as error:
-        raise Refused(Why.CONFLICT, f"The id {public_id} is taken. Choose another, or leave it to us.") from error
-    batch.public_id = public_id
-    return batch
+    return create_batch(caller, read_creation({**document, "datasetId": _dataset_of(document)}), public_id=public_id)
 
 
 def _check_status(word: Any) -> None:
