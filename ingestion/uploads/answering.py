@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from ingestion.access.caller import Caller
 from ingestion.models import AnsweredRequest
@@ -75,7 +76,8 @@ def _claim(caller: Caller, dataset_id: str, key: str, digest: str) -> AnsweredRe
 
 def _taken_over(earlier: AnsweredRequest) -> bool:
     silent = AnsweredRequest.objects.filter(pk=earlier.pk, at=earlier.at, status=None, at__lt=Now() - FORGOTTEN_AFTER)
-    if not silent.update(at=Now()):
+    # of our clock, as the first: SQLite keeps its own with fewer digits than it is then compared by
+    if not silent.update(at=timezone.now()):
         return False
     earlier.refresh_from_db()
     return True
