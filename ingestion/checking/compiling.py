@@ -111,7 +111,7 @@ class _Compiler:
         kind, allowed = self._type(node, at)
         fields: dict[str, Place] = {}
         items, extra = None, node.get("additionalProperties")
-        if kind in ("object", ANY):
+        if kind in ("object", "map", ANY):
             for key, child in node.get("properties", {}).items():
                 fields[key] = self.place(child, (*path, key), f"{at}/properties/{key}", depth + 1)
         if kind == "map" or (kind == "object" and not fields and isinstance(extra, dict)):
@@ -134,7 +134,7 @@ class _Compiler:
             constraints=self._constraints(node, kind, at),
             fields=fields,
             required=frozenset(node.get("required", ())) if kind in ("object", "map", ANY) else frozenset(),
-            is_sealed=extra is False and kind in ("object", ANY),
+            is_sealed=extra is False and kind in ("object", "map", ANY),
             items=items,
             allowed=allowed,
         )

@@ -107,7 +107,7 @@ class Judge:
         """What is within a value: each part is for the kind of value that has it."""
         items = self._place(place.items) if place.items else None
         found = [_each(items)] if items and place.type in ("array", ANY) else []
-        found += [_each_value(items)] if items and place.type == "map" else []
+        found += [_each_value(items, besides=frozenset(place.fields))] if items and place.type == "map" else []
         if place.type == "object" or place.fields or place.required or place.is_sealed:
             found.append(self._object(place))
         return _all_of(found) if found else None
@@ -187,10 +187,12 @@ def _each(weigh: Weigh) -> Weigh:
     return all_of
 
 
-def _each_value(weigh: Weigh) -> Weigh:
+def _each_value(weigh: Weigh, *, besides: frozenset[str]) -> Weigh:
+    """Of a map; `besides` are keys that have a place of their own."""
+
     def all_of(record: Any, faults: Faults) -> Any:
         for key, value in record.items():
-            if value is not None:
+            if value is not None and key not in besides:
                 record[key] = weigh(value, faults)
             if len(faults) > MOST_FAULTS:
                 break

@@ -149,7 +149,7 @@ def _place(request: CheckRequest, schema: Schema | None, source: Source) -> Plac
     for number, key in enumerate(source.keys):
         if place.type == "any" and place is not schema.root:
             return None
-        if key not in place.fields:
+        if place.type == "map" or key not in place.fields:
             why = f"the schema has no field {shown(source.keys[: number + 1])}"
             raise refuse(codes.NOT_A_SUBSET, name=request.name, why=why)
         place = place.fields[key]

@@ -79,7 +79,7 @@ class Place:
     fields: Mapping[str, Place] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     is_sealed: bool = False  # no fields but those named
-    items: Place | None = None  # of an array or a map
+    items: Place | None = None  # of an array; of a map, its values but for the `fields` that it names
     allowed: frozenset[str] = frozenset()
 
     @property

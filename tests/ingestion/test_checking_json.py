@@ -158,6 +158,32 @@ def test_a_map_stays_one_column(tmp_path: Path) -> None:
     assert sorted(json.loads(text or "")["z"] for text in table.column("labels") if "z" in (text or "")) == ["5"]
 
 
+def map_of(**told: Any) -> dict[str, Any]:
+    return {"properties": {"m": {"type": "object", "meta:xdmType": "map", **told}}}
+
+
+def test_named_values_of_a_map_are_held_to_their_own_schema_and_the_others_to_that_of_the_map(tmp_path: Path) -> None:
+    named = {"n": {"type": "integer", "minimum": 1}, "s": {"type": "string"}}
+    schema = map_of(properties=named, additionalProperties={"type": "boolean"})
+    good: list[Any] = [{"n": "7", "s": 1, "x": True}, {"x": None, "n": None}, {}]
+    bad: list[Any] = [{"n": 0}, {"n": "x"}, {"s": True}, {"x": "y"}, {"n": True}]
+
+    report = checked(tmp_path, [{"m": value} for value in [*good, *bad]], schema=schema)
+
+    assert sorted(row for error in report.errors for row in error.rows) == ["3", "4", "5", "6", "7"]
+    table = table_of(report)
+    assert table.types == {"m": "json"}
+    assert {"n": 7, "s": "1", "x": True} in [json.loads(text or "") for text in table.column("m")]
+
+
+def test_a_map_that_permits_no_other_keys_turns_them_down(tmp_path: Path) -> None:
+    closed, named = map_of(additionalProperties=False), map_of(additionalProperties=False, properties={"a": {}})
+    records = [{"m": {}}, {"m": {"a": 1}}, {"m": {"a": 1, "b": 1}}, {"m": {"b": None}}]
+
+    assert checked(tmp_path, records, schema=closed).bad == 2
+    assert checked(tmp_path, records, schema=named).bad == 1
+
+
 def test_a_key_must_be_there_and_of_several_the_last_stays(tmp_path: Path) -> None:
     report = checked(tmp_path, [{"k": 1, "v": "a"}, {"k": None}, {"v": "x"}, {"k": 1, "v": "b"}], key=("k",))
 

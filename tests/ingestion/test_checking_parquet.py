@@ -108,6 +108,25 @@ def test_values_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None
     ]
 
 
+MAP = {"type": "object", "meta:xdmType": "map", "properties": {"a": {"type": "integer", "maximum": 1}}}
+
+
+def test_named_values_of_a_map_are_judged(tmp_path: Path) -> None:
+    rows = "SELECT unnest([MAP {'a': 1, 'b': 5}, MAP {'a': 2}]) AS m"
+
+    report = checked(tmp_path, rows, schema={"type": "object", "properties": {"m": MAP}})
+
+    assert (report.bad, reasons(report)) == (1, {"INGEST-1506-400": 1})
+    assert table_of(report).only("m") == '{"a":1,"b":5}'
+
+
+def test_a_map_with_named_values_is_one_column_and_no_structure(tmp_path: Path) -> None:
+    report = checked(tmp_path, "SELECT {'a': 1} AS m", schema={"type": "object", "properties": {"m": MAP}})
+
+    assert report.problem
+    assert report.problem.code == "INGEST-1417-400"
+
+
 @pytest.mark.parametrize(
     ("select", "word"),
     [

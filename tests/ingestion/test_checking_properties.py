@@ -41,6 +41,12 @@ SCHEMA = {
         "tags": {"type": "array", "maxItems": 3, "items": {"type": "string"}},
         "sizes": {"type": "array", "items": {"type": "integer"}},
         "map": {"type": "object", "meta:xdmType": "map", "additionalProperties": {"type": "integer"}},
+        "named": {
+            "type": "object",
+            "meta:xdmType": "map",
+            "additionalProperties": {"type": "integer"},
+            "properties": {"a": {"type": "string", "maxLength": 1}},
+        },
         "any": {"type": ["string", "integer", "null"]},
     },
 }
@@ -130,6 +136,7 @@ GOOD: dict[str, Any] = {
     "tags": st.sampled_from(["[]", '["a"]', '["a","b","c","d"]', '["a",1]', "[null]", '["\\"]"]', '"x"']),
     "sizes": st.sampled_from(["[1,2]", "[1.0]", '["1"]', "[]", "[9223372036854775808]"]),
     "map": st.sampled_from(["{}", '{"k":1}', '{"k":"x"}', "[]"]),
+    "named": st.sampled_from(["{}", '{"k":1}', '{"a":"x"}', '{"a":1,"k":1}', '{"a":"xy"}', '{"k":"x"}', '{"a":null}']),
     "any": st.sampled_from(['"x"', "1", "true", "null", "1.5"]),
     "extra": st.sampled_from(['"x"', "1", "true", "1.5"]),
 }
