@@ -62,6 +62,33 @@ def test_types_are_kept_exactly(tmp_path: Path, value: str, kind: str, text: str
     assert (table.types, table.only("v")) == ({"v": kind}, text)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("[0.1::FLOAT, NULL, 16777216::FLOAT]", "[0.1,null,16777216.0]"),
+        ("[[0.1::FLOAT]]", "[[0.1]]"),
+        ("[{'f': 0.3::FLOAT, 'd': 0.1}]", '[{"f":0.3,"d":0.1}]'),
+        ("MAP {'k': 0.1::FLOAT}", '{"k":0.1}'),
+        ("MAP {0.1::FLOAT: 1.1::FLOAT}", '{"0.1":1.1}'),
+        ("{'b': {'c': {'d': 3.4028235e38::FLOAT}}}", '{"d":3.4028235e38}'),
+        ("[1.1754944e-38::FLOAT, -0.7::FLOAT]", "[1.1754944e-38,-0.7]"),
+    ],
+)
+def test_single_precision_keeps_its_digits_within_lists_maps_and_structures(
+    tmp_path: Path, value: str, text: str
+) -> None:
+    (found,) = [
+        each for key, each in table_of(checked(tmp_path, f"SELECT {value} AS v")).rows[0].items() if key != "_part"
+    ]
+
+    assert found == text
+
+
+@pytest.mark.parametrize("value", ["[1::FLOAT, 'nan'::FLOAT]", "[{'a': '-inf'::FLOAT}]"])
+def test_single_precision_that_is_no_number_is_turned_down_within_lists(tmp_path: Path, value: str) -> None:
+    assert reasons(checked(tmp_path, f"SELECT {value} AS v")) == {"INGEST-1403-400": 1}
+
+
 def test_binary_says_what_became_of_it(tmp_path: Path) -> None:
     assert table_of(checked(tmp_path, "SELECT 'x'::BLOB AS v")).warnings == {("base64", "v"): 1}
 
