@@ -4,7 +4,7 @@ from typing import Any
 
 import dramatiq
 
-from ingestion.promotion import files, publishing, taking_up
+from ingestion.promotion import asked, files, publishing, taking_up
 
 OURS: dict[str, Any] = {"max_retries": 0, "time_limit": float("inf")}
 
@@ -22,3 +22,8 @@ def check_file(file_id: int) -> None:
 @dramatiq.actor(queue_name="publish", **OURS)
 def publish_dataset(dataset_id: int) -> None:
     publishing.publish_ready(dataset_id)
+
+
+@dramatiq.actor(queue_name="publish", **OURS)
+def put_away_batch(batch_id: int) -> None:
+    asked.carry_out(batch_id)

@@ -37,6 +37,11 @@ def publish(dataset_id: int) -> None:
     _after_commit("publish_dataset", "publish", dataset_id)
 
 
+def put_away(batch_id: int) -> None:
+    """Have a step of housekeeping taken that a person asked for."""
+    _after_commit("put_away_batch", "publish", batch_id)
+
+
 def _after_commit(actor: str, queue: str, subject: int) -> None:
     def wake() -> None:
         send(actor, queue, subject)

@@ -22,7 +22,7 @@ from ingestion import upkeep as janitor
 from ingestion.access.clients import clear_expired
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
-from ingestion.promotion import archive, monitor
+from ingestion.promotion import archive, asked, monitor
 from ingestion.states import BatchStatus
 from ingestion.warehouse.base import Published
 from runs import journal, logins, presence, runlog
@@ -81,6 +81,7 @@ def tidy() -> Counter[str]:
         "orphans": orphans.delete_orphans,
         "unfinished_uploads": orphans.drop_unfinished,
         "put_away": archive.put_away,
+        "asked_for": asked.wake,
         "tokens": clear_expired,
         "log_lines": runlog.delete_old,
         "call_budgets": budgets.delete_unused,

@@ -35,7 +35,6 @@ from ingestion.admin.strip import counters
 from ingestion.admin.verbs import VERBS
 from ingestion.admin.words import NOTHING, client_name, number
 from ingestion.models import Batch, BatchFile
-from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
 
 STOP_POLLING: Final = 286  # htmx's word for "this was the last one"
@@ -206,7 +205,7 @@ class BatchAdmin(ReadOnly):
     def live_view(self, request: HttpRequest, batch_id: int) -> HttpResponse:
         """The page's parts: 304 while nothing has changed, 286 with the last word of a batch that has ended."""
         batch = self.batch_or_404(request, batch_id)
-        ended = batch.status not in OPEN
+        ended = not page.is_moving(batch)
         now = timezone.localtime()
         seen = f"{page.mark(batch, now=now)} {sorted(request.GET.items())}"
         tag = f'"{hashlib.sha256(seen.encode()).hexdigest()[:20]}"'

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from ingestion.admin import rights
 from ingestion.models import Batch
+from ingestion.promotion.asked import is_under_way
 from ingestion.promotion.failing import WAITING
 from ingestion.promotion.reverting import TAKEN_BACK, why_not_revert
 from ingestion.states import OPEN
@@ -31,6 +32,8 @@ STANDS: Final[dict[str, str]] = {  # how it stands, as the beginning of a reason
     S.ARCHIVED: "It is in cold storage",
     S.DELETED: "Its data is deleted",
 }
+
+UNDER_WAY: Final = "A worker is moving or deleting its data at this moment: wait until it is done."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,18 +135,24 @@ def _not_revert(batch: Batch) -> str:
 
 
 def _not_retain(batch: Batch) -> str:
+    if is_under_way(batch):
+        return UNDER_WAY
     if batch.status == S.INACTIVE:
         return "" if settings.ARCHIVE else "This installation keeps no archive; inactive batches are deleted."
     return _first(batch, "Only a batch that was taken out of view is moved to the archive.")
 
 
 def _not_archive(batch: Batch) -> str:
+    if is_under_way(batch):
+        return UNDER_WAY
     if batch.status == S.RETAINED:
         return ""
     return _first(batch, "Only a batch in the archive is moved to cold storage.")
 
 
 def _not_remove(batch: Batch) -> str:
+    if is_under_way(batch):
+        return UNDER_WAY
     if batch.status in (S.INACTIVE, S.RETAINED, S.ARCHIVED):
         return ""
     return _first(batch, "Only the data of a batch that was taken out of view is deleted.")

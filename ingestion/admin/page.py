@@ -23,6 +23,7 @@ from ingestion.admin.stages import stages_of
 from ingestion.admin.view import TABS, View
 from ingestion.admin.words import NOTHING, exact, number, size
 from ingestion.models import Batch, BatchEvent
+from ingestion.promotion.asked import is_under_way
 from ingestion.promotion.reverting import TAKEN_BACK
 from ingestion.states import OPEN
 from ingestion.states import BatchStatus as S
@@ -80,7 +81,7 @@ def context(batch: Batch, user: Any, query: Mapping[str, str]) -> dict[str, Any]
         "batch": batch,
         "now": now,
         "view": view,
-        "live": batch.status in OPEN,
+        "live": is_moving(batch),
         "poll": poll_seconds(batch, moves, now=now),
         "stages": stages_of(batch, moves, now=now),
         "partly": partly(batch),
@@ -108,10 +109,17 @@ def context(batch: Batch, user: Any, query: Mapping[str, str]) -> dict[str, Any]
 
 def poll_seconds(batch: Batch, moves: Sequence[BatchEvent], *, now: datetime) -> int:
     """How soon an open page should look again; 0 when nothing will change any more."""
-    if batch.status not in OPEN:
+    if not is_moving(batch):
         return 0
+    if batch.status not in OPEN:
+        return BUSY
     lately = bool(moves) and now - moves[-1].at < LATELY
     return BUSY if lately or batch.status in (S.LOADED, S.STAGING) else QUIET
+
+
+def is_moving(batch: Batch) -> bool:
+    """May the page change by itself, other than by housekeeping in its time?"""
+    return batch.status in OPEN or is_under_way(batch)
 
 
 def partly(batch: Batch) -> str:
@@ -134,7 +142,7 @@ def mark(batch: Batch, *, now: datetime) -> str:
     lasted."""
     seen = (
         batch.version, batch.files_left, batch.extracted_count, batch.staged_count, batch.input_size, batch.failures,
-        batch.dataset.publisher_token, batch.dataset.publisher != "", int(now.timestamp()) // 60,
+        batch.dataset.publisher_token, batch.dataset.publisher != "", is_under_way(batch), int(now.timestamp()) // 60,
     )  # fmt: skip
     return "-".join(str(int(each)) for each in seen)
 

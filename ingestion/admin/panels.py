@@ -18,6 +18,7 @@ from ingestion.admin.view import View
 from ingestion.admin.words import NOTHING, badge, batch_link, exact, moment, number, owner_link, size, words
 from ingestion.downloads import download_url, upload_url
 from ingestion.models import Batch, BatchEvent, BatchFile
+from ingestion.promotion.archive import kept_of
 from ingestion.states import BatchStatus as S
 
 FILES_PER_PAGE: Final = 100
@@ -164,7 +165,7 @@ def _mates(batch: Batch) -> SafeString | str:
 
 
 def _archive_facts(batch: Batch) -> list[tuple[str, Any]]:
-    kept = batch.archive
+    kept = kept_of(batch)
     if not kept:
         return []
     rows = kept.get("rows")

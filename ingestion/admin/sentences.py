@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from django.conf import settings
 
 from ingestion.admin.words import clock, number, plural, size, words
 from ingestion.models import Batch, BatchEvent
+from ingestion.promotion.asked import Asked, asked_of
 from ingestion.states import BatchStatus as S
 
 SLOW_START: Final = timedelta(seconds=60)
@@ -56,7 +58,19 @@ def sentence_of(text: str) -> str:
 def sentence(story: Story) -> str:
     if not story.batch.self_promoting:
         return _of_a_run(story)
-    return TELL[S(story.batch.status)](story)
+    told = TELL[S(story.batch.status)](story)
+    asked = asked_of(story.batch)
+    return f"{_asked(asked, story.now)} {told}" if asked else told
+
+
+def _asked(asked: Asked, now: datetime) -> str:
+    """A step of housekeeping that somebody wants now."""
+    wanted = {S.RETAINED: "moved to the archive", S.ARCHIVED: "moved to cold storage"}.get(S(asked.to), "deleted")
+    since = clock(datetime.fromisoformat(asked.at), now=now)
+    if asked.trouble:
+        soon = plural(math.ceil(settings.TIDY_SECONDS / 60), "minute")
+        return f"Not {wanted} yet, as {asked.by} asked at {since}: {asked.trouble} It is tried again within {soon}."
+    return f"Being {wanted}, as {asked.by} asked at {since}: a worker is at it, and this page tells when it is done."
 
 
 def _of_a_run(story: Story) -> str:

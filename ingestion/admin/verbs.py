@@ -19,10 +19,9 @@ from ingestion.admin.buttons import OFFERS, why_not
 from ingestion.admin.words import name_of, number, plural
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
-from ingestion.promotion import archive
+from ingestion.promotion import asked
 from ingestion.promotion.aborting import abort_stalled
 from ingestion.promotion.failing import fail_waiting
-from ingestion.promotion.leases import publisher_soon
 from ingestion.promotion.reverting import revert
 from ingestion.promotion.taking_up import go_on
 from ingestion.states import BatchStatus
@@ -100,7 +99,7 @@ class Verb:
             return
         batch.refresh_from_db()
         if done:
-            messages.success(request, f"{self.said(batch)} It is “{batch.status}” now.")
+            messages.success(request, self.done(batch))
         else:
             messages.info(request, f"Nothing was changed: the batch had moved on already. It is “{batch.status}”.")
 
@@ -111,6 +110,9 @@ class Verb:
     def perform(self, request: HttpRequest, batch: Batch, reason: str) -> bool:
         """Do it; true when this call did."""
         raise NotImplementedError
+
+    def done(self, batch: Batch) -> str:
+        return f"{self.said(batch)} It is “{batch.status}” now."
 
     def said(self, batch: Batch) -> str:
         """What is said once it is done."""
@@ -232,19 +234,20 @@ def _afterwards() -> str:
 
 
 class PutAway(Verb):
-    """A step of housekeeping taken now. Two people at once take it one after the other, by the dataset's lease."""
+    """A step of housekeeping before its time: a worker takes it, and the batch's page tells how it goes."""
+
+    to: ClassVar[BatchStatus]
 
     def perform(self, request: HttpRequest, batch: Batch, reason: str) -> bool:
-        with publisher_soon(batch.dataset_id):
-            batch.refresh_from_db()
-            return not why_not(self.name, batch, request.user) and self.step(batch, who(request), reason)
+        return asked.ask(batch.pk, self.to, actor=who(request), why=reason)
 
-    def step(self, batch: Batch, actor: str, why: str) -> bool:
-        raise NotImplementedError
+    def done(self, batch: Batch) -> str:
+        return f"{self.said(batch)} You need not wait: this page tells when it is done."
 
 
 class Retain(PutAway):
     name, title, submit = "retain", "Move the batch {batch} to the archive now?", "Move it to the archive"
+    to = BatchStatus.RETAINED
     danger = False
 
     def points(self, batch: Batch) -> Points:
@@ -254,18 +257,16 @@ class Retain(PutAway):
                 "delete_sweep",
                 "Then they are removed from the warehouse. Readers notice nothing: they see none of them.",
             ),
-            ("hourglass_top", "With many rows this takes minutes. Keep the page open."),
+            ("hourglass_top", "A worker does it. With many rows this takes minutes; you need not wait."),
         ]
 
-    def step(self, batch: Batch, actor: str, why: str) -> bool:
-        return archive.retain(batch, actor=actor, why=why)
-
     def said(self, batch: Batch) -> str:
-        return f"{plural(batch.archive.get('rows', 0), 'row')} were moved to the archive."
+        return "A worker moves its rows to the archive."
 
 
 class Freeze(PutAway):
     name, title, submit = "archive", "Move the batch {batch} to cold storage now?", "Move it to cold storage"
+    to = BatchStatus.ARCHIVED
     danger = False
 
     def points(self, batch: Batch) -> Points:
@@ -274,15 +275,13 @@ class Freeze(PutAway):
             ("delete", f"There it is deleted after {settings.ARCHIVED_DAYS:g} days."),
         ]
 
-    def step(self, batch: Batch, actor: str, why: str) -> bool:
-        return archive.freeze(batch, actor=actor, why=why)
-
     def said(self, batch: Batch) -> str:
-        return "The batch's file is in cold storage."
+        return "A worker moves its file to cold storage."
 
 
 class Delete(PutAway):
     name, title, submit = "remove", "Delete the data of the batch {batch} for good?", "Delete it for good"
+    to = BatchStatus.DELETED
 
     def points(self, batch: Batch) -> Points:
         rows = batch.archive.get("rows", batch.loaded_count) or 0
@@ -295,11 +294,8 @@ class Delete(PutAway):
             ("shield", f"What is live in “{name_of(batch.dataset)}” is not touched."),
         ]
 
-    def step(self, batch: Batch, actor: str, why: str) -> bool:
-        return archive.remove(batch, actor=actor, why=why)
-
     def said(self, batch: Batch) -> str:
-        return "What was left of the batch's data is gone."
+        return "A worker removes what is left of its data."
 
 
 VERBS: tuple[type[Verb], ...] = (Abort, Fail, Resume, Retry, Revert, Retain, Freeze, Delete)

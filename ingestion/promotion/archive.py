@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -19,17 +19,25 @@ from django.utils import timezone
 from ingestion import lifecycle
 from ingestion.errors import IngestionError
 from ingestion.models import Batch
+from ingestion.promotion.leases import publisher_of
 from ingestion.promotion.requests import prefix_of
 from ingestion.rooms import archive, cold, warehouse
 from ingestion.states import BatchStatus
 
 log = logging.getLogger(__name__)
 AT_ONCE: Final = 50
+ASKED: Final = "asked"  # among the facts of a batch's archive: the step that a person wants, see `asked`
 KEEPER = "housekeeping"
 
 
+def kept_of(batch: Batch) -> dict[str, Any]:
+    """What is kept of a batch, and where; empty where nothing has been moved yet."""
+    return {name: value for name, value in batch.archive.items() if name != ASKED}
+
+
 def put_away() -> int:
-    """One look at the batches that were taken back; answers how many moved on."""
+    """One look at the batches that were taken back; answers how many moved on. Takes each dataset's lease, so that no
+    two move the same batch at once."""
     steps: list[tuple[BatchStatus, float, Callable[[Batch], bool]]] = [
         (BatchStatus.INACTIVE, settings.INACTIVE_DAYS, retain if settings.ARCHIVE else remove),
         (BatchStatus.RETAINED, settings.RETAINED_DAYS, freeze),
@@ -45,7 +53,9 @@ def _of_age(status: BatchStatus, days: float) -> QuerySet[Batch]:
 
 def _one(step: Callable[[Batch], bool], batch: Batch) -> bool:
     try:
-        return step(batch)
+        with publisher_of(batch.dataset_id) as publisher:
+            fresh = Batch.objects.get(pk=batch.pk)
+            return publisher is not None and fresh.status == batch.status and step(fresh)
     except IngestionError as error:
         log.warning("batch %s cannot be put away yet: %s", batch.public_id, error)
         return False
@@ -54,7 +64,7 @@ def _one(step: Callable[[Batch], bool], batch: Batch) -> bool:
 def retain(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
     """inactive → retained: its rows are written to the archive as Parquet, then removed from the warehouse. `actor`
     and `why` name the person who had it done before its time."""
-    facts = batch.archive
+    facts = kept_of(batch)
     if not facts and batch.load_id is not None:
         folder = settings.SCRATCH_DIR / f"retain-{batch.pk}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -67,11 +77,11 @@ def retain(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
             shutil.rmtree(folder, ignore_errors=True)
         at = timezone.now().isoformat()
         facts = {"key": key, "rows": made.rows, "size": made.bytes, "sha256": made.sha256, "at": at}
-        Batch.objects.filter(pk=batch.pk).update(archive=facts)
+        Batch.objects.filter(pk=batch.pk).update(archive={**batch.archive, **facts})
     if batch.load_id is not None:
         warehouse().drop_withdrawn(batch.pk)
     reason = _reason(f"{facts.get('rows', 0):,} rows were moved to the archive", why)
-    return lifecycle.put_away(batch.pk, BatchStatus.RETAINED, actor=actor, reason=reason)
+    return lifecycle.put_away(batch.pk, BatchStatus.RETAINED, actor=actor, reason=reason, archive=facts)
 
 
 def _reason(done: str, why: str) -> str:
@@ -80,20 +90,22 @@ def _reason(done: str, why: str) -> str:
 
 def freeze(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:
     """retained → archived: its Parquet file is moved to the cold location."""
-    if key := batch.archive.get("key"):
+    facts = kept_of(batch)
+    if key := facts.get("key"):
         folder = settings.SCRATCH_DIR / f"freeze-{batch.pk}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
             copy = archive().fetch(key, folder / "rows.parquet")
-            cold().put(key, copy, sha256=batch.archive["sha256"])
+            cold().put(key, copy, sha256=facts["sha256"])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         reason = _reason("its file was moved to cold storage", why)
-        moved = lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=reason)
+        moved = lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=reason, archive=facts)
         archive().delete(key)
         return moved
-    return lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=_reason("it had no rows", why))
+    reason = _reason("it had no rows", why)
+    return lifecycle.put_away(batch.pk, BatchStatus.ARCHIVED, actor=actor, reason=reason, archive=facts)
 
 
 def remove(batch: Batch, *, actor: str = KEEPER, why: str = "") -> bool:

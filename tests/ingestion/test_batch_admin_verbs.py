@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
+from ingestion import dispatch
 from ingestion.models import Batch, Load
+from ingestion.promotion import asked
+from ingestion.promotion.archive import put_away
 from ingestion.promotion.leases import publisher_of
 from ingestion.promotion.publishing import publish_ready
 from ingestion.rooms import archive, cold, warehouse
@@ -306,19 +309,100 @@ def test_a_batch_is_retained_archived_and_deleted_by_hand(admin):
     admin.post(kit.verb("revert", batch), WHY)
 
     retained = admin.post(kit.verb("retain", batch), WHY)
-    key = Batch.objects.get(pk=batch.pk).archive["key"]
-    assert status_of(batch) == S.RETAINED
-    assert "3 rows were moved to the archive" in kit.said(retained)
+    assert status_of(batch) == S.INACTIVE
+    assert "A worker moves its rows to the archive. You need not wait" in kit.said(retained)
+    assert asked.carry_out(batch.pk)
+    kept = Batch.objects.get(pk=batch.pk).archive
+    key = kept["key"]
+    assert (status_of(batch), kept["rows"]) == (S.RETAINED, 3)
+    assert "3 rows were moved to the archive" in kit.page_of(admin, batch, tab="history")
     assert [item.key for item in archive().list("")] == [key]
 
     admin.post(kit.verb("archive", batch), WHY)
+    assert asked.carry_out(batch.pk)
     assert status_of(batch) == S.ARCHIVED
     assert [item.key for item in cold().list("")] == [key]
     assert not list(archive().list(""))
 
     admin.post(kit.verb("remove", batch), WHY)
+    assert asked.carry_out(batch.pk)
     assert status_of(batch) == S.DELETED
+    assert Batch.objects.get(pk=batch.pk).archive == {}
     assert not list(cold().list(""))
+    assert not asked.carry_out(batch.pk)
+
+
+def test_the_page_tells_that_a_batch_is_being_put_away_and_then_that_it_is_done(admin, monkeypatch):
+    batch = kit.live()
+    admin.post(kit.verb("revert", batch), WHY)
+
+    admin.post(kit.verb("retain", batch), WHY)
+    begun, polled = kit.page_of(admin, batch), admin.get(kit.verb("live", batch))
+    assert "Being moved to the archive, as admin asked at" in begun
+    assert "data-live" in begun
+    assert polled.status_code == 200
+
+    asked.carry_out(batch.pk)
+    ended, last = kit.page_of(admin, batch), admin.get(kit.verb("live", batch))
+    assert "Being moved" not in ended
+    assert "Put away: its 3 rows are kept" in ended
+    assert "data-live" not in ended
+    assert last.status_code == 286
+
+
+def test_what_is_asked_for_is_sent_to_a_worker_and_sent_again_until_it_is_done(
+    admin, monkeypatch, django_capture_on_commit_callbacks
+):
+    batch = kit.live()
+    admin.post(kit.verb("revert", batch), WHY)
+    sent = []
+    monkeypatch.setattr(dispatch, "send", lambda actor, queue, subject: sent.append((actor, queue, subject)) or True)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.post(kit.verb("remove", batch), WHY)
+    assert sent == [("put_away_batch", "publish", batch.pk)]
+    assert (asked.wake(), len(sent)) == (1, 2)
+
+    asked.carry_out(batch.pk)
+    assert (asked.wake(), len(sent)) == (0, 2)
+
+
+@pytest.mark.parametrize("verb", ["retain", "remove"])
+def test_while_a_step_is_under_way_no_other_can_be_asked_for(admin, verb):
+    batch = kit.batch(S.INACTIVE)
+    admin.post(kit.verb("retain", batch), WHY)
+
+    answer = admin.post(kit.verb(verb, batch), {"reason": "another"})
+
+    assert "wait until it is done" in kit.said(answer)
+    assert Batch.objects.get(pk=batch.pk).archive["asked"]["why"] == WHY["reason"]
+
+
+def test_housekeeping_that_was_first_leaves_nothing_to_be_done_twice(admin, settings):
+    batch = kit.live()
+    admin.post(kit.verb("revert", batch), WHY)
+    admin.post(kit.verb("retain", batch), WHY)
+    settings.INACTIVE_DAYS = 0
+
+    with publisher_of(batch.dataset_id):
+        assert put_away() == 0  # somebody is at work in the dataset
+    assert put_away() == 1
+    kept = Batch.objects.get(pk=batch.pk)
+    assert not asked.carry_out(batch.pk)
+
+    assert (kept.status, kept.archive["rows"]) == (S.RETAINED, 3)
+    assert Batch.objects.get(pk=batch.pk).archive == kept.archive
+    assert [item.key for item in archive().list("")] == [kept.archive["key"]]
+
+
+def test_a_step_that_does_not_fit_any_more_is_forgotten(admin):
+    batch = kit.batch(S.INACTIVE)
+    admin.post(kit.verb("retain", batch), WHY)
+    Batch.objects.filter(pk=batch.pk).update(status=S.RETAINED)
+
+    assert not asked.carry_out(batch.pk)
+
+    assert Batch.objects.get(pk=batch.pk).archive == {}
 
 
 def test_who_had_it_put_away_and_why_stands_in_the_history(admin):
@@ -326,6 +410,7 @@ def test_who_had_it_put_away_and_why_stands_in_the_history(admin):
     admin.post(kit.verb("revert", batch), WHY)
 
     admin.post(kit.verb("remove", batch), {"reason": "asked for by the works council"})
+    asked.carry_out(batch.pk)
 
     page = kit.page_of(admin, batch, tab="history")
     assert "its data was removed: asked for by the works council" in page
@@ -336,6 +421,7 @@ def test_a_second_delete_changes_nothing_more(admin):
     batch = kit.live()
     admin.post(kit.verb("revert", batch), WHY)
     admin.post(kit.verb("remove", batch), WHY)
+    asked.carry_out(batch.pk)
 
     answer = admin.post(kit.verb("remove", batch), WHY)
 
@@ -358,7 +444,30 @@ def test_an_archive_that_is_away_leaves_the_batch_inactive(admin, settings, tmp_
     blocked.write_text("a file where a folder should be")
     settings.ARCHIVE_URL = f"file://{blocked}/archive"
 
-    answer = admin.post(kit.verb("retain", batch), WHY)
+    admin.post(kit.verb("retain", batch), WHY)
+    assert not asked.carry_out(batch.pk)
 
-    assert "The batch is still inactive." in kit.said(answer)
+    page = kit.page_of(admin, batch)
     assert status_of(batch) == S.INACTIVE
+    assert "Not moved to the archive yet, as admin asked at" in page
+    assert "It is tried again within" in page
+    assert "data-live" not in page
+
+    settings.ARCHIVE_URL = f"file://{tmp_path}/archive"
+    assert asked.carry_out(batch.pk)
+    assert (status_of(batch), Batch.objects.get(pk=batch.pk).archive["rows"]) == (S.RETAINED, 3)
+
+
+def test_after_trouble_another_step_can_be_asked_for(admin, monkeypatch):
+    batch = kit.live()
+    admin.post(kit.verb("revert", batch), WHY)
+    admin.post(kit.verb("retain", batch), WHY)
+    with monkeypatch.context() as patched:
+        patched.setattr("ingestion.promotion.archive.archive", lambda: (_ for _ in ()).throw(OSError(28, "full")))
+        assert not asked.carry_out(batch.pk)
+
+    admin.post(kit.verb("remove", batch), {"reason": "not wanted at all"})
+    assert asked.carry_out(batch.pk)
+
+    assert status_of(batch) == S.DELETED
+    assert batch.events.get(after=S.DELETED).reason == "its data was removed: not wanted at all"
