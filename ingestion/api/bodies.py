@@ -114,14 +114,14 @@ def parsed(request: HttpRequest) -> Any:
     except (ValueError, RecursionError) as error:
         said = f"The body is not JSON that can be read: {_reason(error)}."
         raise Refused(Why.INVALID, said) from error
-    if _is_deep(found):
+    if is_deep(found):
         raise Refused(Why.INVALID, f"The body is nested more than {DEEPEST} deep.")
     if b"\\u0000" in raw and _holds_nul(found):
         raise Refused(Why.INVALID, "The body holds the character U+0000, which cannot be stored.")
     return found
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
     """Whether it is nested more than is good for whatever walks through it later."""
     level = [value]
     for _ in range(DEEPEST):

@@ -322,6 +322,33 @@ def test_a_patch_that_cannot_be_taken_changes_nothing(program, patch):
     assert program.one(f"/dataSets/{public_id}") == before
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [
+        [{"op": "copy", "from": "/zz", "path": "/zz" + "/x" * 2**n} for n in range(8)],
+        [{"op": "copy", "from": "/zz", "path": "/zz" + "/x" * 2**n} for n in range(14)],
+        [{"op": "add", "path": "/zz" + "/x" * 200, "value": 1}],
+        [{"op": "add", "path": "/zz" + "/x" * 3_000, "value": 1}],
+    ],
+)
+def test_a_patch_cannot_make_a_document_deeper_than_one_may_be_sent(program, patch):
+    public_id = created(program, zz={"x": {}})
+
+    refused(program, "patch", f"/dataSets/{public_id}", patch)
+    assert "nested more than 150 deep" in refused(program, "patch", f"/v2/dataSets/{public_id}", patch)
+
+    assert program.one(f"/dataSets/{public_id}")["zz"] == {"x": {}}
+
+
+def test_a_document_that_was_made_too_deep_before_can_be_mended(program):
+    public_id, deep = created(program), {}
+    for _ in range(600):
+        deep = {"x": deep}
+    Dataset.objects.filter(public_id=public_id).update(wire={"zz": deep})
+
+    assert "zz" not in patched(program, public_id, [{"op": "remove", "path": "/zz"}])
+
+
 def test_a_patch_cannot_make_a_document_grow_without_end(program):
     public_id = created(program)
     grow = [{"op": "add", "path": "/x", "value": ["x" * 1000]}]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
 
-from ingestion.api.base import bad_request
+from ingestion.api.base import Problem, bad_request
+from ingestion.api.bodies import DEEPEST as MOST_NESTED
+from ingestion.api.bodies import is_deep
 
 MOST_OPERATIONS: Final = 200
 LARGEST: Final = 4 << 20  # bytes of the document between two operations: `copy` can double it each time
@@ -21,7 +22,7 @@ def applied(patch: Any, document: Mapping[str, Any], *, makes_parents: bool = Fa
     """The document as it is after the patch: a list is one of operations, an object is merged. `makes_parents` adds
     the objects that an operation's path leads through. Raises Problem: 400."""
     if isinstance(patch, list):
-        changed = _operated(patch, deepcopy(dict(document)), makes_parents=makes_parents)
+        changed = _operated(patch, json.loads(json.dumps(document)), makes_parents=makes_parents)
     elif isinstance(patch, dict):
         changed = merged(document, patch)
     else:
@@ -58,9 +59,17 @@ def _operated(operations: list[Any], document: Any, *, makes_parents: bool) -> A
             raise bad_request(f"Operation {number} of the patch cannot be applied: {str(error)[:200]}.") from error
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:  # operations of a wrong form
             raise bad_request(f"Operation {number} of the patch is none: see RFC 6902.") from error
+        except RecursionError as error:
+            raise _too_deep(number) from error
+        if is_deep(document):  # each `copy` can double this, too
+            raise _too_deep(number)
         if len(json.dumps(document)) > LARGEST:
-            raise bad_request(f"Operation {number} of the patch makes the dataset's description too large.")
+            raise bad_request(f"Operation {number} of the patch makes the description too large.")
     return document
+
+
+def _too_deep(number: int) -> Problem:
+    return bad_request(f"Operation {number} of the patch makes a description nested more than {MOST_NESTED} deep.")
 
 
 def _make_parents(operation: Any, document: Any) -> None:
