@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -36,6 +38,19 @@ class FileFacts:
 
     path: str
     size: int
+
+
+def are_kept(file: BatchFile, pieces: Iterable[Piece]) -> bool:
+    """Are all bytes of a whole file still in the store? The janitor removes them some days after its batch ended."""
+    return not file.size or sum(piece.last - piece.first + 1 for piece in pieces) == file.size
+
+
+def kept_how_long() -> str:
+    """What people are told of it."""
+    days = settings.KEEP_STAGED_DAYS
+    return (
+        f"What was uploaded is kept for {days} days after a batch has ended; of an aborted one it is removed at once."
+    )
 
 
 def place_for(caller: Caller, batch_id: str, dataset_id: str, path: str) -> Place:

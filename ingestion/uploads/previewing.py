@@ -16,6 +16,7 @@ from ingestion.errors import TransientError
 from ingestion.models import Batch, BatchFile
 from ingestion.refusals import Refused, Why
 from ingestion.rooms import checkers, store
+from ingestion.uploads.files import are_kept, kept_how_long
 from ingestion.uploads.finding import batches_of, the_batch
 
 ENOUGH: Final = 4 << 20  # bytes of a file in lines that are looked at
@@ -36,6 +37,8 @@ def preview(batch: Batch, told: Mapping[str, Any], *, rows: int) -> Preview:
     file = batch.files.filter(is_complete=True, size__gt=0).first()
     if file is None:
         return Preview(columns=(), rows=())
+    if not are_kept(file, file.pieces.all()):
+        raise Refused(Why.MISSING, f"“{file.path}” cannot be shown: its bytes are kept no more. {kept_how_long()}")
     folder: Path = settings.SCRATCH_DIR / f"preview-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:

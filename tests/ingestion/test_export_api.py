@@ -191,6 +191,18 @@ def test_bytes_that_were_deleted_after_their_time_are_said_to_be_gone(program, f
     assert "deleted" in program.refused(f"/files/{id_of(file)}", 404, at=make.EXPORT, path=file.path)
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_file_whose_bytes_are_kept_no_more_is_not_an_empty_one(program, file, left, settings):
+    for piece in file.pieces.order_by("first")[left:]:
+        piece.delete()
+
+    said = program.refused(f"/files/{id_of(file)}", 404, at=make.EXPORT, path=file.path)
+
+    assert f"kept for {settings.KEEP_STAGED_DAYS} days" in said
+    assert program.head(f"/files/{id_of(file)}", path=file.path).status_code == 404
+    assert program.export(f"/files/{id_of(file)}").status_code == 200
+
+
 def test_another_name_leads_nowhere(program, file):
     for path in ("other.json", "", "../größe.json", "a\0b", "x" * 500):
         assert program.refused(f"/files/{id_of(file)}", 404, at=make.EXPORT, path=path)

@@ -73,6 +73,13 @@ def test_a_file_that_cannot_be_read_so_says_why(send, batch):
     refused(preview(send, batch), 400, "a.json", code=preview(send, batch).json()["code"])
 
 
+def test_a_file_that_is_kept_no_more_is_not_said_to_be_empty(send, batch):
+    send.put(batch)
+    send.act(batch, "ABORT")
+
+    refused(preview(send, batch), 404, "kept no more", "a.json")
+
+
 def test_before_any_file_there_is_nothing_to_show(send, batch):
     send.put(batch, "empty.json", b"")
     send.begin(batch)

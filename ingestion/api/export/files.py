@@ -17,6 +17,7 @@ from ingestion.api.export import answers
 from ingestion.api.export.base import ANSWERS, LISTING, PAGES, PATH, RANGE, ExportView
 from ingestion.api.export.content import Content, stored
 from ingestion.models import Batch, BatchFile
+from ingestion.uploads.files import are_kept, kept_how_long
 
 FILE_ID: Final = re.compile(r"([0-9A-Za-z]{1,26})-([0-9]{1,9})")
 MEDIA: Final = {"json": "application/json", "parquet": "application/parquet", "csv": "text/csv"}
@@ -90,7 +91,10 @@ def _named(file: BatchFile, path: str) -> BatchFile:
 
 
 def _content(file: BatchFile) -> Content:
+    """Raises Problem: 404 for bytes that are kept no more."""
     pieces = list(file.pieces.order_by("first"))
+    if not are_kept(file, pieces):
+        raise missing(f"The bytes of “{file.path}” are kept no more. {kept_how_long()}")
     media = MEDIA.get(getattr(file, "input_format", {}).get("format", ""), "application/octet-stream")
     return Content(
         name=file.path,
