@@ -179,9 +179,12 @@ def settle(dataset: Dataset, group: Sequence[Batch], answer: Published, agreed: 
         )
         for batch in group:
             if replaced := batch.replay.get("predecessors"):
-                numbers = list(Batch.objects.filter(public_id__in=replaced).values_list("pk", flat=True))
+                before = Batch.objects.filter(public_id__in=replaced)
+                numbers = list(before.values_list("pk", flat=True))
                 reason = f"replaced by {batch.public_id}"
                 lifecycle.deactivate(numbers, actor=ACTOR, reason=reason, successor=batch)
+                # one that was reverted while the answer of this publish was lost had been replaced by then
+                before.filter(successor=None).update(successor=batch, version=F("version") + 1)
 
 
 def _spoiled(publisher: Publisher, group: Sequence[Batch], error: IngestionError) -> None:

@@ -194,6 +194,40 @@ def test_a_replay_of_what_is_no_longer_live_fails_and_leaves_everything(lake):
     assert lake.count() == 0
 
 
+def test_a_predecessor_that_is_reverted_before_it_is_known_to_be_replaced_still_names_its_successor(lake, monkeypatch):
+    dataset = lake.dataset(schema=SCHEMA)
+    old = lake.send(dataset, rows(1, 3))
+    new = _completed(lake, dataset, rows(100, 101), replay={"predecessors": [old.public_id]})
+    taking_up.take_up(new.pk)
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "warehouse", lambda: _LosesTheAnswer(times=1))
+        publishing.publish_ready(dataset.pk)
+    assert _fresh(new).status == BatchStatus.RETRYING
+
+    assert reverting.revert(_fresh(old), actor="client")
+    lake.work(new)
+
+    assert (_fresh(new).status, _fresh(old).status) == (BatchStatus.SUCCESS, BatchStatus.INACTIVE)
+    assert _fresh(old).successor_id == new.pk
+    assert lake.rows("select id from lake.visits order by id") == [(100,), (101,)]
+    assert Dataset.objects.get().live_rows == 2
+
+
+def test_of_two_replays_of_one_batch_the_second_fails_and_changes_nothing(lake):
+    dataset = lake.dataset(schema=SCHEMA)
+    old = lake.send(dataset, rows(1, 3))
+    replay = {"predecessors": [old.public_id]}
+    new = [_completed(lake, dataset, rows(100 * n, 100 * n), replay=replay) for n in (1, 2)]
+    for batch in new:
+        taking_up.take_up(batch.pk)
+
+    publishing.publish_ready(dataset.pk)
+
+    assert [_fresh(batch).status for batch in new] == ["success", "failed"]
+    assert lake.rows("select id from lake.visits") == [(100,)]
+    assert _fresh(old).successor_id == new[0].pk
+
+
 def test_reverting_twice_is_the_same_as_once(lake):
     batch = lake.send(lake.dataset(schema=SCHEMA), rows(1, 3))
 
@@ -372,8 +406,8 @@ def test_every_move_of_a_batch_is_told_with_who_and_why(lake):
     assert batch.events.last().reason
 
 
-def _completed(lake: Lake, dataset: Dataset, *contents: bytes) -> Batch:
-    batch = lake.batch(dataset)
+def _completed(lake: Lake, dataset: Dataset, *contents: bytes, **fields) -> Batch:
+    batch = lake.batch(dataset, **fields)
     for number, data in enumerate(contents):
         lake.put(batch, f"{number}.json", data)
     lake.complete(batch)
