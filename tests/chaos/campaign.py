@@ -33,6 +33,15 @@ class Campaign:
             meanwhile()
             time.sleep(0.1)
 
+    def go_on_until(self, seen: Callable[[], bool], *, at_most: float) -> bool:
+        """Let runs come and go, more of them than were asked for if need be, until something has happened; answers
+        whether it has."""
+        end = time.monotonic() + at_most
+        while not seen() and time.monotonic() < end:
+            self.story.left = max(self.story.left, 1)
+            self.go_on(0.02)
+        return seen()
+
     def finish(self, *, stuck_after: float = STUCK_S, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Start no more, wait until every run has ended or nothing has moved for long, and judge all of it. Recovery
         is the time from here to the end of the last run, its ordinary work included."""

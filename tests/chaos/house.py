@@ -11,13 +11,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ingestion.warehouse.sql import book
 from runs.demo.running import RunningServer, start_server
+from tests.services.commits import CommitProxy, at_commits
 from tests.services.postgres import KILLABLE, RunningPostgres, start_postgres
 from tests.services.redis import RunningRedis, start_redis
 
 ROOT = Path(__file__).resolve().parents[2]
 LEASE = 2.0
 NOTHING: Mapping[str, str] = {}
+MARKS = {  # what is written in every transaction whose commits may be broken off: a publish, and the word of it
+    "control": 'INSERT INTO "runs_dataload"',
+    "warehouse": f"INSERT INTO {book('_loads')}",
+}
 MANIFEST = """
 manifest: 1
 name: chaos
@@ -126,12 +132,14 @@ def _is_alive(pid: int) -> bool:
 
 @dataclass
 class Servers:
-    """What runs beside the workers. The warehouse has a Postgres of its own where that is asked for."""
+    """What runs beside the workers. The warehouse has a Postgres of its own where that is asked for: then the way to
+    each database leads through a proxy that can break off its commits."""
 
     api: RunningServer
     control: RunningPostgres
     warehouse: RunningPostgres
     redis: RunningRedis
+    commits: Mapping[str, CommitProxy] = field(default_factory=dict)
 
 
 @contextmanager
@@ -149,9 +157,14 @@ def servers(
             stack.callback(warehouse.remove)
         redis = start_redis(folder / "redis", persistent=persistent)
         stack.callback(redis.stop)
+        addresses = {"control": control.create_database("control"), "warehouse": warehouse.create_database("warehouse")}
+        commits = {}
+        for place, mark in MARKS.items() if apart else ():
+            commits[place] = stack.enter_context(at_commits(addresses[place], mark))
+            addresses[place] = commits[place].address(addresses[place])
         os.environ |= {
-            "DATABASE_URL": control.create_database("control"),
-            "WAREHOUSE_URL": warehouse.create_database("warehouse"),
+            "DATABASE_URL": addresses["control"],
+            "WAREHOUSE_URL": addresses["warehouse"],
             "REDIS_URL": redis.url,
             "HEADGATE_VAR": str(folder / "var"),
             "STAGING_URL": f"file://{folder}/staging",
@@ -167,7 +180,7 @@ def servers(
             **environment,
         }
         api = stack.enter_context(start_server(latency_ms=latency_ms, ready_within_s=120))
-        yield Servers(api=api, control=control, warehouse=warehouse, redis=redis)
+        yield Servers(api=api, control=control, warehouse=warehouse, redis=redis, commits=commits)
 
 
 @contextmanager
