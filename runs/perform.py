@@ -5,6 +5,7 @@ import os
 import socket
 import traceback
 import uuid
+from dataclasses import replace
 
 from django.db import Error as DatabaseError
 
@@ -19,7 +20,8 @@ from runs.lifecycle import working
 from runs.lifecycle.working import Claim, Failure, Outcome
 from runs.pulse import Pulse
 from runs.stages import STAGES
-from runs.stages.completion import settle_published
+from runs.stages.completion import batches_of, settle_published
+from runs.stages.telling import tell_published
 from runs.states import TaskKind
 
 log = logging.getLogger(__name__)
@@ -110,7 +112,10 @@ def _committed_after_all(claim: Claim) -> bool:
     """After an error whose outcome is unknown the ledger is read before anything is called failed."""
     datasets = Batch.objects.filter(owner=claim.run.owner).values_list("dataset_id", flat=True)
     answer = loading.give_up(claim.run.load_id, token=claim.token, datasets=list(datasets))
-    return answer is not None and settle_published(claim, answer)
+    if answer is None:
+        return False
+    tell_published(claim.log, replace(answer, already=True), batches_of(claim.run))
+    return settle_published(claim, answer)
 
 
 def _unknown(error: Exception) -> Failure:

@@ -1,8 +1,10 @@
 """What a whole run leaves for engineers: a log in plain words, and a ledger of its calls."""
 
-from runs.models import LogChunk
+from ingestion.warehouse.base import WarehouseUnavailable
+from runs.models import Level, LogChunk
 from runs.reading.calls import ledger_of
 from runs.reading.logs import Wanted, tail, whole
+from runs.stages import completion
 from runs.states import RunStatus
 
 
@@ -41,3 +43,24 @@ def test_a_login_that_is_refused_stands_in_the_log_as_an_error(house):
     assert "refused our login (401)" in errors[0].text
     assert ledger_of(run).rows[0].count.answers.get("4xx", 0) >= 1
     assert "wrong-token-4711" not in "".join(whole(run, Wanted()))
+
+
+def test_a_publish_whose_answer_was_lost_is_told_to_be_live_after_its_error(house, monkeypatch):
+    publish = completion.loading.publish
+
+    def lose(*arguments, **facts):
+        publish(*arguments, **facts)
+        raise WarehouseUnavailable("The connection was lost while publishing.")
+
+    monkeypatch.setattr(completion.loading, "publish", lose)
+
+    run = house.run(house.source(endpoints=["airlines"]))
+
+    assert run.status == RunStatus.COMPLETED
+    entries = tail(run, Wanted()).entries
+    error = next(number for number, entry in enumerate(entries) if entry.level == Level.ERROR)
+    told = [entry.text for entry in entries[error:] if entry.code == "published"]
+    assert told == [
+        "The ledger says that this load was live already: nothing was loaded twice",
+        "“airlines”: 16 inserted, 0 updated, 0 deleted, 16 live",
+    ]
