@@ -12,7 +12,7 @@ from tests.services.commits import NOT_MADE, NOT_TOLD
 
 CONTROL, WAREHOUSE, ANYWHERE = "control", "warehouse", "anywhere"
 KINDS = {
-    NOT_TOLD: "crash inside a commit of the {}, which is made and not told",
+    NOT_TOLD: "crash inside a commit of the {}",
     NOT_MADE: "crash before a commit of the {}",
     ANYWHERE: "crash of the {}",
 }

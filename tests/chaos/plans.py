@@ -82,7 +82,7 @@ PLANS = {
         quick=6,
     ),
     "R6": Plan(
-        title="Postgres crashes under the control database and the warehouse: nothing lost or doubled",
+        title="Postgres crashes under the control database and the warehouse, also in commits: nothing lost or doubled",
         module="databases",
         target=20,
         usual=20,
