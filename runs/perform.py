@@ -25,7 +25,7 @@ from runs.stages.telling import tell_published
 from runs.states import TaskKind
 
 log = logging.getLogger(__name__)
-UNKNOWN_SECONDS = 60.0  # between looks at a ledger that cannot be read
+UNKNOWN_SECONDS = (5.0, 15.0, 60.0)  # between looks at a ledger that cannot be read: most are soon back
 BUG_ADVICE = "Retry the run once; if it fails again, send support the run id."
 
 
@@ -104,7 +104,7 @@ def _failed(claim: Claim, error: Exception) -> None:
             if _committed_after_all(claim):
                 return
         except (IngestionError, DatabaseError) as unread:
-            failure = _unknown(unread)
+            failure = _unknown(unread, claim.attempt)
     working.fail(claim, failure)
 
 
@@ -118,14 +118,14 @@ def _committed_after_all(claim: Claim) -> bool:
     return settle_published(claim, answer)
 
 
-def _unknown(error: Exception) -> Failure:
+def _unknown(error: Exception, attempt: int) -> Failure:
     """The ledger cannot be read: wait for it, count nothing, and never call the run failed meanwhile."""
     return Failure(
         fault="rate_limited",
         text="It is not known yet whether the tables went live, since the warehouse's ledger cannot be read.",
         advice=getattr(error, "advice", ""),
         detail=str(error),
-        retry_after=UNKNOWN_SECONDS,
+        retry_after=UNKNOWN_SECONDS[min(attempt, len(UNKNOWN_SECONDS)) - 1],
     )
 
 

@@ -5,7 +5,7 @@ from runs.models import Level, LogChunk
 from runs.reading.calls import ledger_of
 from runs.reading.logs import Wanted, tail, whole
 from runs.stages import completion
-from runs.states import RunStatus
+from runs.states import RunStatus, TaskKind
 
 
 def test_a_run_tells_what_it_did_step_by_step(house):
@@ -64,3 +64,31 @@ def test_a_publish_whose_answer_was_lost_is_told_to_be_live_after_its_error(hous
         "The ledger says that this load was live already: nothing was loaded twice",
         "“airlines”: 16 inserted, 0 updated, 0 deleted, 16 live",
     ]
+
+
+def test_a_ledger_that_cannot_be_read_after_a_lost_answer_is_asked_again_soon(house, monkeypatch):
+    publish, give_up, waits = completion.loading.publish, completion.loading.give_up, []
+
+    def lose(*arguments, **facts):
+        publish(*arguments, **facts)
+        raise WarehouseUnavailable("The connection was lost while publishing.")
+
+    def away(*arguments, **facts):
+        raise WarehouseUnavailable("The warehouse is starting up.")
+
+    def back(task):
+        if task.kind == TaskKind.COMPLETION and task.attempt:
+            waits.append((task.note.partition(":")[0], task.failures))
+            if len(waits) == 4:
+                monkeypatch.setattr(completion.loading, "publish", publish)
+                monkeypatch.setattr(completion.loading, "give_up", give_up)
+
+    monkeypatch.setattr(completion.loading, "publish", lose)
+    monkeypatch.setattr(completion.loading, "give_up", away)
+
+    run = house.work(house.ask(house.source(endpoints=["airlines"])), before=back)
+
+    assert run.status == RunStatus.COMPLETED
+    assert [note for note, _ in waits] == [f"Tried again after a wait of {wait} s" for wait in (5, 15, 60, 60)]
+    assert {failures for _, failures in waits} == {0}
+    assert house.count("flights.airlines") == 16
