@@ -206,7 +206,8 @@ def test_a_missing_right_is_refused_and_found_by_the_check(postgres: Warehouse, 
 def test_connections_that_the_server_ended_are_replaced(postgres: Warehouse, postgres_dsn: str):
     Load(1, ROWS).run(postgres)
     with psycopg.connect(postgres_dsn, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'headgate'")
+        ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'headgate'"
+        other.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM ({ours})")  # waits until they are gone
 
     assert live(postgres) == ROWS
 
