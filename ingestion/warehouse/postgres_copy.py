@@ -89,13 +89,15 @@ def copy_together(session: PostgresSession, table: str, parts: Sequence[Part], s
 def _copy(session: PostgresSession, table: str, parts: Sequence[Part], stop: threading.Event) -> int:
     statement = f"COPY {stored(table)} ({names(parts[0].columns)}) FROM STDIN {OPTIONS}"
     cursor = session.connection.cursor()
-    with cursor.copy(statement.encode()) as copy:
-        for part in parts:
-            with part.open() as packed:
-                for block in unpacked(packed):
-                    if stop.is_set():
-                        raise Stopped
-                    copy.write(block)
+    with session.connection.transaction():
+        cursor.execute("SET LOCAL synchronous_commit = off")  # the commit that notes the count waits for all of them
+        with cursor.copy(statement.encode()) as copy:
+            for part in parts:
+                with part.open() as packed:
+                    for block in unpacked(packed):
+                        if stop.is_set():
+                            raise Stopped
+                        copy.write(block)
     return cursor.rowcount
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ingestion.checking import csvcuts, jsonfile
 from ingestion.checking.abreast import Tally, Ticket, even, side_by_side
 from ingestion.checking.base import CheckReport, CsvOptions, Limits
+from ingestion.checking.csvtext import _ends
 from ingestion.checking.pool import Pool
 from tests.ingestion.checking_kit import checked, checked_bytes, request_of, sound
 from tests.ingestion.parts_kit import Table
@@ -176,3 +177,16 @@ def test_numbers_sent_as_text_are_not_read_line_by_line(tmp_path: Path, monkeypa
 def test_no_thread_gets_more_pieces_than_another(size: int, threads: int, sizes: list[int]) -> None:
     each = even(size, most=100, threads=threads)
     assert [min(each, size - start) for start in range(0, size, each or 1)] == sizes
+
+
+@given(st.text("\r\n\xe9a").map(lambda text: text.encode("latin-1")), st.integers(1, 9))
+def test_ends_of_lines_are_counted_alike_however_the_blocks_fall(data: bytes, size: int) -> None:
+    found, last = Counter[bytes](), b""
+    for start in range(0, len(data), size):
+        block = data[start : start + size]
+        found += _ends(block, last)
+        last = block[-1:]
+
+    assert (found[b"\r"], found[b"\r\n"]) == (data.count(b"\r"), data.count(b"\r\n"))
+    if b"\r" in data:
+        assert (found[b"\n"] == found[b"\r\n"]) == (data.count(b"\n") == data.count(b"\r\n"))
