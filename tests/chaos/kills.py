@@ -20,7 +20,7 @@ STAGES = 5
 
 def kill(options: Options) -> Answer:
     """R1. A run for two kills: where runs are slower than faults, the next fault waits for the next run."""
-    runs = max(12, options.count // 2)
+    runs = max(6, options.count // 2)
     with campaign(options, runs=runs) as house:
         dice, pauses = options.dice, Pauses(2.0 + PAUSE_BEYOND_LEASE)
         faults = ["kill"] * options.count + ["pause"] * (options.count // 4 + (16 if options.mutant != NONE else 0))

@@ -18,11 +18,11 @@ def kills(*arguments: str, of: str = "kills") -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def test_15_kills_lose_and_double_nothing():
-    code, answer = kills("R1", "--count", "15", "--seed", "1")
+def test_10_kills_lose_and_double_nothing():
+    code, answer = kills("R1", "--count", "10", "--seed", "1")
 
     print(answer)
-    assert answer["injected"]["kill"] >= 15
+    assert answer["injected"]["kill"] >= 10
     assert answer["wrong"] == []
     assert answer["statuses"] == {"completed": answer["runs"]}
     assert code == 0

@@ -59,6 +59,7 @@ def test_the_tasks_are_those_of_the_field(house):
     assert {table.name for table in run.tables.filter(task__kind=TaskKind.EXTRACTION)} == {"airlines"}
 
 
+@pytest.mark.parametrize("warehouse_url", ["postgres", pytest.param("duckdb", marks=pytest.mark.long)], indirect=True)
 def test_flights_come_in_twelve_tasks_and_their_delays_in_a_table_of_their_own(house):
     run = house.run(house.source(endpoints=["flights"]))
 

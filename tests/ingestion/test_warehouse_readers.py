@@ -15,7 +15,7 @@ import pytest
 from ingestion.warehouse.base import Mode, Target, Warehouse
 from tests.ingestion.warehouse_kit import Load, columns, publish
 
-PUBLISHES = 50
+PUBLISHES = 30
 ROWS = 40
 LAYOUT = columns(id="integer", load="integer")
 BOTH = tuple(Target(dataset=n, schema="live", name=f"t{n}", key=("id",)) for n in (1, 2))
