@@ -20,9 +20,10 @@ def refused(run: Run, task: Task) -> bool:
     return True
 
 
-def wake_next(run: Run, kind: str) -> None:
-    """A task of this kind has let go of its place: wake those that may have it. Run is locked."""
-    limit = _limit_of(run) if kind == TaskKind.EXTRACTION and run.status == RunStatus.RUNNING else None
+def wake_next(run: Run, kind: str, *, read: Run | None = None) -> None:
+    """A task of this kind has let go of its place: wake those that may have it. Run is locked; `read` is the same run
+    with its configuration in hand, which then need not be read once more."""
+    limit = _limit_of(read or run) if kind == TaskKind.EXTRACTION and run.status == RunStatus.RUNNING else None
     if limit is None:
         return
     free = max(0, limit - _at_work(run))

@@ -181,7 +181,7 @@ def finish(claim: Claim, outcome: Outcome) -> None:
         fresh = add_tasks(run, [(planned, outcome.since) for planned in outcome.more])
         _open_own_phase(run, task, fresh)
         ended(run, actor=claim.actor)
-        places.wake_next(run, task.kind)
+        places.wake_next(run, task.kind, read=claim.run)
 
 
 def _open_own_phase(run: Run, task: Task, fresh: Sequence[Task]) -> None:
@@ -313,7 +313,7 @@ def release(claim: Claim, *, reason: str) -> None:
         task = _current(claim)
         if run.status != RunStatus.CANCELING:
             queue(task, actor=claim.actor, reason=reason, fence=claim.attempt, not_before=None, woken_at=None)
-            places.wake_next(run, task.kind)
+            places.wake_next(run, task.kind, read=claim.run)
         else:
             _stop(run, task, claim)
 
