@@ -19,15 +19,13 @@ from ingestion.checking.codes import refuse
 from ingestion.checking.csvcuts import Piece, Signs
 from ingestion.formats.duck import text
 from ingestion.formats.files import CHUNK
-from ingestion.formats.scan import BLOCK
+from ingestion.formats.scan import BLOCK, BYTES
 
 CHARSETS: Final = {"UTF-8": "utf-8", "UTF8": "utf-8", "US-ASCII": "ascii", "ASCII": "ascii", "ISO-8859-1": "latin-1"}
 ENGINE: Final = {"utf-8": "utf-8", "ascii": "utf-8", "latin-1": "latin-1"}
 CONTROLS: Final = bytes(range(0x80, 0xA0))
 SMALLEST_BUFFER: Final = 32 << 20
 LONGEST_HEADER: Final = 4 << 20
-BYTES: Final = re2.Options()
-BYTES.encoding = re2.Options.Encoding.LATIN1
 BARE: Final = re2.compile(rb"\r[^\n]", BYTES)  # a carriage return alone, found as fast as its sign
 BROKEN: Final = re.compile("[\ud800-\udfff]")  # bytes that are not of the charset
 

@@ -12,13 +12,13 @@ import re2
 
 from ingestion.checking.arrays import Elements
 from ingestion.checking.base import CheckRequest
+from ingestion.formats.scan import BLOCK, BYTES
 
-BLOCK: Final = 1 << 18  # stays in the cache from look to look
 BOM: Final = b"\xef\xbb\xbf"
 TOO_LONG: Final = b"\0too long: "  # before what is kept of such a line; no line of JSON begins so
 KEPT: Final = 64 << 10
 BLANK: Final = (b"\n\n", b"\n\r\n")
-OTHER: Final = re2.compile(rb"\n[^{]")  # the start of a line that is no object; found by its line feed
+OTHER: Final = re2.compile(rb"\n[^{]", BYTES)  # the start of a line that is no object; found by its line feed
 INDENTED: Final = re.compile(rb"(?:^|\n)[ \t\r]*\[")
 ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -11,6 +11,8 @@ from typing import Final
 
 import re2
 
+BYTES: Final = re2.Options()
+BYTES.encoding = re2.Options.Encoding.LATIN1  # each byte is a sign, also those that are no UTF-8
 BLOCK: Final = 1 << 18  # stays in the cache between the searches, and in memory that we have: 1 MB costs half more
 FIRST_SAMPLE: Final = 120  # lines from the spool's head, then one from every block, to meet rare keys early
 BLOCK_SAMPLE: Final = 1
@@ -30,11 +32,12 @@ VALUE_ENDS: Final = b",]} \t\r\n"
 STARTS: Final = (b":", b",", b"[")
 NO_NUMBERS: Final = (b"NaN", b"Infinity")
 ODD_WORDS: Final = (re.compile(rb"nan[,\]}\s]"), re.compile(rb"inf(?:inity)?[,\]}\s]"))  # taken in any case
-IDLE_COMMA: Final = re2.compile(rb",[ \t]*[\]}]")  # which it passes over
+IDLE_COMMA: Final = re2.compile(rb",[ \t]*[\]}]", BYTES)  # which it passes over
 NUL: Final = rb"\u0000"
 # Whatever may be one of these, or a number whose power of ten a double would change, and little else: one look for all.
 RISK: Final = re2.compile(
-    rb"(?i:nan|inf(?:inity)?)[,\]}\s]|,[ \t]*[\]}]|[0-9]{16}[eE]|[0-9][eE]-[0-9]{3}|" + re2.escape(NUL)
+    rb"(?i:nan|inf(?:inity)?)[,\]}\s]|,[ \t]*[\]}]|[0-9]{16}[eE]|[0-9][eE]-[0-9]{3}|" + re2.escape(NUL),
+    BYTES,
 )
 NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}\n")
 LEVELS: Final = 50  # half of what a record of a batch may have
